@@ -1,0 +1,243 @@
+// Package connectors is the contract between the engine and the systems around
+// it. A connector is told everything and decides nothing: it reads where it is
+// told to read, writes what it is told to write, and says exactly what happened.
+//
+// A connector holds no progress, retries nothing, and starts no goroutine that
+// outlives its Close. A new one is one folder, one line in builtin, and one call
+// of the conformance suite in connectortest.
+package connectors
+
+import (
+	"context"
+	"iter"
+	"os"
+	"time"
+
+	"headgate/engine/record"
+)
+
+// Kind is one type of connector, as the language names it.
+type Kind struct {
+	Name    string // the value of `type`
+	Summary string // one line for people
+
+	// Settings and Resource return a pointer to new settings, holding the defaults.
+	// Their fields carry `hcl:"name,optional|block|label"` tags, and `doc:"…"` for people.
+	// Fields may be of type Text, Logic and Secret, which load fills.
+	// Settings that have a Validate() error method are validated after decoding; an
+	// error that is (or wraps) a *FieldError is shown at that field.
+	Settings func() any
+	Resource func() any
+
+	// Open makes a connector without I/O: it dials on first use.
+	Open func(settings any, tools Tools) (Connector, error)
+}
+
+// DecimalComma is implemented by resource settings that say their numbers have a decimal comma.
+type DecimalComma interface{ DecimalComma() bool }
+
+// Envelope is implemented by resource settings whose units have a head or a tail:
+// the names of their columns, nil where there is none.
+type Envelope interface {
+	EnvelopeColumns() (head, tail []string)
+}
+
+// Columned is implemented by resource settings that list the columns of their rows
+// themselves, so that an unknown one is found when the ruleset is loaded.
+type Columned interface{ ColumnNames() []string }
+
+// Tools are what a connector may use of the world.
+type Tools struct {
+	Now    func() time.Time
+	Wait   func(context.Context) error  // called before each request: the rate limit
+	Secret func(Secret) (string, error) // resolves a secret
+	Dir    string                       // the ruleset's directory, for relative paths
+	Root   *os.Root                     // Dir, opened; nil where there is none
+}
+
+// Connector is an open connector.
+type Connector interface {
+	Source(Resource) (Source, error)
+	Destination(Resource) (Destination, error)
+	Close() error
+}
+
+// Resource is what a connector is told about one of its resources.
+type Resource struct {
+	Name     string
+	Settings any            // what Kind.Resource made, filled
+	Zone     *time.Location // of its naive times; never nil
+
+	// Read are the columns to read, in the order rows carry them. A plain column
+	// has the kind of the field it feeds, or Unknown; a list has Lines.
+	// Columns of a document are paths: "meta.erp_no".
+	Read []record.Column
+	// Write are the columns a flow may write, in the order changes carry them.
+	Write []record.Column
+	// ReadKey names the columns that tell rows apart where they are read: with
+	// Cursor, they make the order total.
+	ReadKey []string
+	// WriteKey names the columns by which a row is found and changed.
+	WriteKey []string
+	// Returning names the columns a create or a find answers beside: those of `id`.
+	Returning []string
+
+	Cursor     string        // the column rows are read in the order of; "" reads all each time
+	CursorKind record.Kind   // its kind: Time, Date, Int, Decimal, String or Unknown
+	Overlap    time.Duration // how far before the last position a time cursor starts again
+	Reference  string        // the column that carries headgate's reference, or ""
+
+	// Delete is how this system is told that a record is gone: columns to set, or
+	// nil for a real delete.
+	Delete []DeleteColumn
+}
+
+// DeleteColumn is one column set instead of a real delete.
+type DeleteColumn struct {
+	Column string
+	Value  record.Value
+}
+
+// Part is one part of a source: a table is one part, a directory has one a file.
+type Part struct {
+	Name string // stable: positions are kept under it; "" where there is only one
+}
+
+// Source reads a resource. It holds no progress of its own.
+type Source interface {
+	// Place says what is read, for people and as identity: type, address, place,
+	// without any secret. Two sources of the same rows have the same place.
+	Place() (string, error)
+	// Parts lists the parts there are now, in the order to read them.
+	Parts(ctx context.Context) iter.Seq2[Part, error]
+	// Read returns at most limit rows of part that come strictly after the position.
+	// An empty page that is the End is not an error.
+	Read(ctx context.Context, part Part, after record.Position, limit int) (Page, error)
+}
+
+// Page is some rows of a part, in order. It is not changed after it was returned.
+type Page interface {
+	Len() int
+	// Row returns the i-th row: one value for each of Resource.Read. Where the row
+	// itself is broken it returns a *RowError, and the values there are.
+	Row(i int) (record.Row, error)
+	// Raw is the i-th row as its system wrote it, at most 64 KiB, or "".
+	Raw(i int) string
+	// Where says where in the part the row stands, for people: "line 17". It may be "".
+	Where(i int) string
+	// After is the position from which reading goes on behind the i-th row.
+	After(i int) record.Position
+	// End says that the part has no more rows now.
+	End() bool
+	// EndPosition is the position to keep when the page is the end: it may know
+	// more than After of the last row (that the file was seen whole). On a page
+	// that is not the end it equals After of the last row.
+	EndPosition() record.Position
+}
+
+// Enveloped is a source whose parts have a head or a tail that is no record.
+type Enveloped interface {
+	// Envelope returns the head and the tail of part, by the columns of its settings.
+	Envelope(ctx context.Context, part Part) (head, tail record.Row, err error)
+}
+
+// Op is what a change does.
+type Op uint8
+
+// The operations.
+const (
+	Create Op = iota + 1
+	Update
+	Delete
+)
+
+// String returns "create", "update" or "delete".
+func (o Op) String() string { return [...]string{"none", "create", "update", "delete"}[o] }
+
+// Change is one change of one record.
+type Change struct {
+	Op     Op
+	Key    []record.Value // one for each of Resource.WriteKey
+	Values []record.Value // one for each of Resource.Write; absent ones are not touched
+	// Reference is headgate's name of the record, the same on every try.
+	Reference string
+}
+
+// Lot is some changes to apply as one, in order. No two have one key.
+type Lot struct {
+	Changes []Change
+}
+
+// Status is what became of a change.
+type Status uint8
+
+// The statuses. Untried is the zero value: a change nobody can account for was never tried.
+const (
+	Untried Status = iota
+	Applied        // done now
+	Same           // already so: nothing was written
+	Refused        // the destination said no to this change alone, for good
+	Unknown        // it may or may not be done
+)
+
+// Receipt is what became of one change.
+type Receipt struct {
+	Status Status
+	Row    record.Row // one value for each of Resource.Returning, after a create; may be nil
+	Code   string     // Refused: a stable short code, "not_null", "unique", "foreign_key", "check", "missing_row", "refused"
+	Words  string     // Refused: the destination's own words, without values of other records
+}
+
+// Destination writes a resource.
+type Destination interface {
+	// Place says what is written, as Source.Place does.
+	Place() (string, error)
+	// Apply applies the lot and returns one receipt a change, always. With an error
+	// the receipts say which changes are Untried or Unknown, and the error why.
+	Apply(ctx context.Context, lot Lot) ([]Receipt, error)
+}
+
+// Query asks what a destination holds under some keys.
+type Query struct {
+	Keys [][]record.Value // each one value for each of Resource.WriteKey
+}
+
+// Found is one row that answers a query.
+type Found struct {
+	At        int        // which of Query.Keys
+	Write     record.Row // one value for each of Resource.Write, of the kinds asked
+	Read      record.Row // one value for each of Resource.Read, which the engine asks for only where rules need it
+	Returning record.Row // one value for each of Resource.Returning
+}
+
+// Finder is a destination that can be asked what it holds now. More than one
+// answer for one key is the caller's to judge.
+type Finder interface {
+	Find(ctx context.Context, q Query) ([]Found, error)
+}
+
+// Getter is a source that can be asked for rows by key instead of being read.
+type Getter interface {
+	// Get returns the rows whose columns equal the keys: one value a column.
+	// Each answer names its key by position and has one value for each of Resource.Read.
+	Get(ctx context.Context, columns []string, keys [][]record.Value) ([]Got, error)
+}
+
+// Got is one row that answers a Get.
+type Got struct {
+	At  int
+	Row record.Row
+}
+
+// Appender is a destination whose effects are undone by cutting it back to a
+// mark that was settled. The engine settles a mark with each batch, restores the
+// settled one at start, and finishes at the end of a pass.
+type Appender interface {
+	// Mark makes everything applied so far durable and names it.
+	Mark(ctx context.Context) (string, error)
+	// Restore goes back to the mark; "" is nothing appended yet. What was published
+	// under that mark stays published.
+	Restore(ctx context.Context, mark string) error
+	// Finish publishes what was appended since the last Finish; doing it again changes nothing.
+	Finish(ctx context.Context) error
+}

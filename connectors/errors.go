@@ -1,0 +1,81 @@
+package connectors
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Class says what an error of a system means for what is to be done.
+type Class uint8
+
+// The classes. An error without a class is Unclear: nothing is known, so nothing is assumed.
+const (
+	Unclear Class = iota // the answer is unknown: timeout, reset, end of stream
+	Down                 // definitely not done, worth trying again: refused, no such host, locked, too many
+	Denied               // definitely not done, a person must act: login, certificate, permission
+	Broken               // definitely not done, the resource is not as declared: no such table, column, directory
+)
+
+// String returns the name of c in messages.
+func (c Class) String() string { return [...]string{"unclear", "down", "denied", "broken"}[c] }
+
+// Error is a failure of a system, never of a record.
+type Error struct {
+	Class Class
+	Op    string // what was tried: "read orders-1.csv", "find in sales.orders"
+	Hint  string // what to do about it, or ""
+	Err   error
+}
+
+// Error says what was tried and what failed; the hint is for those who print it.
+func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// ClassOf returns the class of err, Unclear when it has none.
+func ClassOf(err error) Class {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Class
+	}
+	return Unclear
+}
+
+// HintOf returns what to do about err, or "".
+func HintOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Hint
+	}
+	return ""
+}
+
+// MissingColumn says that a system has no column that the ruleset reads or writes.
+func MissingColumn(op, column string, have []string) *Error {
+	hint := "it has no columns"
+	if len(have) > 0 {
+		hint = "it has: " + strings.Join(have, ", ")
+	}
+	return &Error{Class: Broken, Op: op, Hint: hint, Err: fmt.Errorf("no column %q", column)}
+}
+
+// RowError says that one row is broken in itself; the rows around it are not.
+type RowError struct {
+	Code    string // stable: "csv_quote", "csv_columns", "too_long", "encoding", "json"
+	Message string // for people, without values of the row
+}
+
+// Error returns the message.
+func (e *RowError) Error() string { return e.Message }
+
+// FieldError is a mistake in one field of a connector's settings.
+type FieldError struct {
+	Field string // its name in HCL; a path "csv.delimiter" in a block
+	Err   error
+}
+
+// Error names the field and the mistake.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns the mistake.
+func (e *FieldError) Unwrap() error { return e.Err }

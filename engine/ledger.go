@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"time"
+
+	"headgate/engine/record"
+)
+
+// Entry is what a ledger knows of one key of its flow. Its zero value is nothing.
+type Entry struct {
+	Outcome     Outcome            // the latest outcome that was not Unchanged, Duplicate or Superseded
+	Delivered   bool               // the destination has (or is known to have) the record: the four fields below speak of it
+	Fingerprint record.Fingerprint // of the columns this flow may write, as delivered
+	Shape       record.Hash        // of the names of those columns: other hashes say nothing of these columns
+	Hashes      []record.Hash      // one a column this flow may write, as delivered
+	Version     record.Value       // the version delivered, or absent
+	Stopped     record.Fingerprint // of the row that was rejected, held or skipped, so that the same one is not told twice; zero: none
+	Pass        uint64             // the pass that wrote this entry
+	Number      uint32             // small, given once, for bitmaps; the ledger gives it when it is 0
+	Journal     uint64             // the journal row that wrote this entry
+}
+
+// Known reports whether the ledger has the key.
+func (e *Entry) Known() bool { return e.Outcome != NoOutcome }
+
+// KeyEntry is an entry with its key.
+type KeyEntry struct {
+	Key   record.Key
+	Entry Entry
+}
+
+// OpenRecord is a record that waits for a person, with its row unmasked: judging
+// again, retry and release read it, never the exception log.
+type OpenRecord struct {
+	Key       record.Key
+	Outcome   Outcome
+	Exception string     // id of its exception
+	Part      string     // where it was read
+	Where     string     // where in the part, for people
+	Row       record.Row // as read, by the columns of Columns
+	Columns   []string   // the resource's columns when it was read
+	Broken    string     // the code of the row's own error, when it could not be read whole
+	Digest    string     // of the flow that judged it last
+	Since     time.Time  // first stopped with this content
+	Attempts  int
+}
+
+// JournalRow is one settled batch: rows read = the sum of Counts.
+type JournalRow struct {
+	Number   uint64 // given by the ledger, from 1 without a gap
+	Part     string
+	From, To record.Position // To of a part's row is From of its next
+	Again    bool            // records that were open and are judged again: no position moves
+	Read     int64
+	Counts   Counts
+	Digest   string // of the ruleset
+	Pass     uint64
+	Time     time.Time
+}
+
+// Intent is what a batch is about to write, kept before its first byte leaves.
+type Intent struct {
+	Part   string
+	From   record.Position
+	Keys   []record.Key         // in the order of the changes
+	Hashes []record.Fingerprint // of the values to be written, one a key
+	Time   time.Time
+}
+
+// Header is what a ledger knows of its flow as a whole.
+type Header struct {
+	From, To string // the identity of its two resources; "" before the first pass
+	Digest   string // of the flow that settled last
+	Pass     uint64 // the current pass, or the last; passes are numbered from 1
+	Ended    bool   // that pass reached its end
+	Paused   string // why the flow is paused; "" is not
+	PausedAt time.Time
+	Mark     string // settled mark of an Appender
+	Known    int64  // keys in the ledger
+	Read     int64  // rows read in all
+	Counts   Counts // outcomes in all
+}
+
+// Identifier is the id a system gave a record.
+type Identifier struct {
+	Key record.Key
+	ID  record.Value
+}
+
+// Settlement is what one transaction makes durable. Nil parts change nothing.
+type Settlement struct {
+	Journal  *JournalRow      // its Number is filled in
+	Entries  []KeyEntry       // in key order, each key once
+	Open     []OpenRecord     // put
+	Closed   []record.Key     // open records that no longer wait
+	FromIDs  []Identifier     // ids of the source resource, in key order
+	ToIDs    []Identifier     // ids of the destination resource, in key order
+	Position *record.Position // of Journal.Part
+	Mark     *string
+	Intent   *Intent // of the batch that comes next; every settlement closes the intent before
+	Header   *Header // From, To, Digest, Pass, Ended, Paused, PausedAt; the ledger keeps the rest itself
+}
+
+// Ledger is the durable memory of one flow. It is safe for one writer and many readers.
+type Ledger interface {
+	Header() (Header, error)
+	// Find fills entries, one a key; keys are in order. Unknown keys give zero entries.
+	Find(keys []record.Key, entries []Entry) error
+	// Position returns where the part was read to, "" when it never was.
+	Position(part string) (record.Position, error)
+	// Positions returns the positions of all parts, by name.
+	Positions() (map[string]record.Position, error)
+	// Opens returns at most limit open records whose keys come after the given one.
+	Opens(after record.Key, limit int) ([]OpenRecord, error)
+	// OpenAt fills the open records of the keys, in order; the zero value where there is none.
+	OpenAt(keys []record.Key, opens []OpenRecord) error
+	// Intent returns the open intent, or nil.
+	Intent() (*Intent, error)
+	// Settle makes one settlement durable, all of it or nothing. After an error
+	// nobody knows which: the process must end and read again.
+	Settle(*Settlement) error
+	// Journal returns at most limit journal rows numbered after the given one.
+	Journal(after uint64, limit int) ([]JournalRow, error)
+	// SetPosition moves a part by hand: "" reads it again from its beginning.
+	SetPosition(part string, to record.Position, why string) error
+	// Entries returns at most limit entries whose keys come after the given one.
+	Entries(after record.Key, limit int) ([]KeyEntry, error)
+}
+
+// State is where ledgers live.
+type State interface {
+	// Ledger opens the ledger called name, whose resources are from and to
+	// (connector.resource), making it when it is new.
+	Ledger(name, from, to string) (Ledger, error)
+	// Ledgers returns the names of all ledgers.
+	Ledgers() ([]string, error)
+	// Drop removes the ledger called name, not the ids of its resources.
+	Drop(name string) error
+	// IDs fills ids, one a key, with the ids resource gave; absent where unknown.
+	IDs(resource string, keys []record.Key, ids []record.Value) error
+	// KeyOf returns the key of the record to which resource gave id.
+	KeyOf(resource string, id record.Value) (record.Key, bool, error)
+}
