@@ -6,6 +6,7 @@
 package rules
 
 import (
+	"regexp"
 	"time"
 
 	"headgate/engine/record"
@@ -103,8 +104,8 @@ type DeleteValue struct {
 
 // ResourceList says how a system names the fields of a list.
 type ResourceList struct {
-	Field   int    // of the entity
-	Path    string // in a document
+	Field   int                 // of the entity
+	Path    string              // in a document
 	Columns *expression.Columns // of a line
 	Read    []Reading           // by field of the line
 	Write   []Writing
@@ -152,7 +153,7 @@ type Field struct {
 	OneOf       []record.Value
 	Min, Max    *record.Number
 	MaxLength   int // 0: none, in characters
-	Pattern     *Pattern
+	Pattern     *regexp.Regexp
 	Scale       int // greatest number of digits after the point; -1: any
 	Transitions map[string][]string
 	Lines       []Field // by position of the line's fields, for a list
