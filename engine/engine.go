@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// Clock is the time the engine lives in.
+type Clock interface {
+	Now() time.Time
+	// Sleep waits for d, or until the context ends, whose error it then returns.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// Config is what an engine is made of.
+type Config struct {
+	Ruleset    *rules.Ruleset
+	Open       func(*rules.Connector) (connectors.Connector, error)
+	State      State
+	Exceptions ExceptionLog
+	Clock      Clock
+	Log        *slog.Logger
+	Room       func() error    // checked before each batch: an error says that the disk is nearly full; nil: not checked
+	Progress   func(*Progress) // told after each batch; nil: nobody
+}
+
+// Progress is how far a run of a flow is.
+type Progress struct {
+	Flow string
+	Part string
+	Read int64
+	Done bool
+}
+
+// RunOptions say what one run does.
+type RunOptions struct {
+	Flows []string // names; empty: all
+	Limit int      // records read a flow; 0: no limit
+}
+
+// Summary is what one run of a flow did.
+type Summary struct {
+	Flow    string
+	Entity  string
+	From    string // connector.resource
+	To      string
+	Mode    rules.Mode
+	Read    int64
+	Counts  Counts
+	Asked   int64 // of Unchanged: found equal in the destination; the others were settled before
+	Stops   []StopCount
+	Warned  int64 // records that passed with a warning
+	Batches int64
+	Elapsed time.Duration
+	Paused  string // why the flow is paused
+	Limited bool   // the run ended at its limit, not at the end of the source
+	Err     error  // why the run of this flow ended early: a system, never a record
+	Open    int64  // exceptions that wait now
+}
+
+// StopCount is how many records one reason stopped.
+type StopCount struct {
+	Outcome Outcome
+	Code    string
+	Rule    string
+	Count   int64
+	Sample  string // the message of the first
+}
+
+// PlanOptions limit a plan.
+type PlanOptions struct {
+	Limit int      // records read; 0: all
+	Keys  []string // only these, as people write them: parts joined by "/"
+}
+
+// Plan is what a flow would do to some real records.
+type Plan struct {
+	Flow    string
+	Entity  string
+	From    string
+	To      string
+	Mode    rules.Mode
+	Items   []PlanItem // in the order read
+	Read    int64
+	Counts  Counts
+	Limited bool   // there is more to read
+	Paused  string // a guard would pause the flow: what it saw
+}
+
+// PlanItem is what would become of one record.
+type PlanItem struct {
+	Key      string // as people write it
+	Outcome  Outcome
+	Where    string // part and place in it
+	Changes  []PlanChange
+	Failures []record.Reason
+	Row      []PlanCell // the row as read, for records that are stopped
+}
+
+// PlanChange is one column that would be written, or is kept.
+type PlanChange struct {
+	Column    string
+	Field     string       // the fields it comes from, joined by ", "; "" for a constant
+	Old, New  record.Value // Old is absent on create
+	Kept      bool         // the destination owns it: Old stays, New is what the source has
+	Sensitive bool         // shown as [redacted]
+}
+
+// PlanCell is one column of a row.
+type PlanCell struct {
+	Column    string
+	Value     record.Value
+	Sensitive bool
+}
