@@ -24,9 +24,10 @@ type Config struct {
 	State      State
 	Exceptions ExceptionLog
 	Clock      Clock
+	Jitter     func(time.Duration) time.Duration // a random part of a wait; nil: the wait itself
 	Log        *slog.Logger
-	Room       func() error    // checked before each batch: an error says that the disk is nearly full; nil: not checked
-	Progress   func(*Progress) // told after each batch; nil: nobody
+	Room       func() error   // checked before each batch: an error says that the disk is nearly full; nil: not checked
+	Progress   func(Progress) // told after each batch, from the flow's own goroutine; nil: nobody
 }
 
 // Progress is how far a run of a flow is.
@@ -76,6 +77,9 @@ type StopCount struct {
 type PlanOptions struct {
 	Limit int      // records read; 0: all
 	Keys  []string // only these, as people write them: parts joined by "/"
+	// FromStart reads every part from its beginning, whatever was settled; open
+	// records are judged again too. It shows what a changed rule would change.
+	FromStart bool
 }
 
 // Plan is what a flow would do to some real records.

@@ -77,6 +77,7 @@ type Header struct {
 	PausedAt time.Time
 	Mark     string // settled mark of an Appender
 	Known    int64  // keys in the ledger
+	Journal  uint64 // number of the last journal row
 	Read     int64  // rows read in all
 	Counts   Counts // outcomes in all
 }
