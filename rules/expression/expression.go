@@ -78,8 +78,7 @@ type Mistake struct {
 	From, To int
 	Message  string
 	Hint     string // what would be right: "did you mean `customer`?", or ""
-	// Internal marks a mistake whose place is only known as the whole text.
-	Whole bool
+	Whole    bool   // its place is only known as the whole text
 }
 
 // Error returns the message and the hint.
