@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/zeebo/xxh3"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// Ledger keys begin with one of these: what stands behind it.
+const (
+	keylessSpace = '\x00' // a row without a usable key: the digest of the row
+	keyedSpace   = '\x01' // a record: its key
+	unitSpace    = '\x02' // a whole part that its unit rules refused: its name
+)
+
+// batch is the small lot a flow moves at a time, on its way through the stages.
+type batch struct {
+	part     connectors.Part
+	page     connectors.Page // nil when again, or for a refused unit
+	from, to record.Position
+	again    bool // open records, judged again
+	unit     bool // one item: a whole part that was refused
+	end      bool // nothing comes behind it in its part
+	final    bool // nothing comes behind it in this run: the source has ended
+	items    []item
+	order    []int32 // items by key, then by place: what a sorted ledger walk needs
+
+	pausing string // the guard's reason: the batch is not settled
+	counts  Counts
+}
+
+// item is one record of a batch.
+type item struct {
+	at      int        // in the page
+	row     record.Row // as read
+	broken  string     // the code of the row's own error, or ""
+	where   string     // of an open record: where it was read
+	key     record.Key // in the ledger
+	record  record.Record
+	values  []record.Value // by column of the ownership
+	print   record.Fingerprint
+	digest  record.Fingerprint // of the row; only where it was asked for
+	id      record.Value       // the source's
+	keyless string             // why it has no usable key, or ""
+	skip    bool               // the filter does not want it
+	verdict rules.Verdict
+	warned  bool
+	reread  bool // judged again because a fact was lacking
+
+	entry   Entry         // what the ledger had
+	open    *OpenRecord   // what waits under its key, or nil
+	current record.Row    // the destination's columns this flow may write, or nil
+	held    record.Record // the record as the destination has it, or nil: only where rules need it
+	decided bool
+	outcome Outcome
+	asked   bool // the destination was asked
+	op      connectors.Op
+	send    []record.Value // what is sent: values without what is equal or not ours
+	toID    record.Value
+	answer  string // the destination's words
+}
+
+// empty reports whether there is nothing to settle: no record, and no position that moves.
+func (b *batch) empty() bool { return len(b.items) == 0 && (b.again || b.from == b.to) }
+
+// stopped reports whether judging stopped the item.
+func (it *item) stopped() bool { return it.verdict.Severity >= rules.Hold }
+
+// rowDigest digests the row as read: the content of a record that was stopped.
+func (it *item) rowDigest() record.Fingerprint {
+	if it.digest.IsZero() {
+		var buf []byte
+		for _, v := range it.row {
+			buf = v.AppendCanonical(buf)
+		}
+		buf = append(buf, it.broken...)
+		it.digest = xxh3.Hash128(buf).Bytes()
+	}
+	return it.digest
+}
+
+// content is what makes two items of one key copies of each other.
+func (it *item) content() record.Fingerprint {
+	if it.stopped() || it.skip {
+		return it.rowDigest()
+	}
+	return it.print
+}
+
+// sortItems orders the items by key, and by place within one key.
+func (b *batch) sortItems() {
+	b.order = make([]int32, len(b.items))
+	sorted := true
+	for i := range b.items {
+		b.order[i] = int32(i)
+		sorted = sorted && (i == 0 || b.items[i-1].key <= b.items[i].key)
+	}
+	if sorted {
+		return
+	}
+	slices.SortFunc(b.order, func(x, y int32) int {
+		switch {
+		case b.items[x].key < b.items[y].key:
+			return -1
+		case b.items[x].key > b.items[y].key:
+			return 1
+		}
+		return int(x - y)
+	})
+}
+
+// group calls f with the items of each key, in key order, each group in the order read.
+func (b *batch) group(f func(items []int32)) {
+	for start := 0; start < len(b.order); {
+		end := start + 1
+		for end < len(b.order) && b.items[b.order[end]].key == b.items[b.order[start]].key {
+			end++
+		}
+		f(b.order[start:end])
+		start = end
+	}
+}
+
+// secondVersion returns the place of the first item that is another version of
+// an item before it, or len(items): a batch holds one version of a record, so that
+// what becomes of a record never depends on where batches end.
+func (b *batch) secondVersion() int {
+	cut := len(b.items)
+	b.group(func(items []int32) {
+		for i := 1; i < len(items); i++ {
+			if b.items[items[i]].content() != b.items[items[0]].content() {
+				cut = min(cut, int(items[i]))
+				return
+			}
+		}
+	})
+	return cut
+}
+
+// keysOverlap reports whether a and b share a key.
+func keysOverlap(a, b *batch) bool {
+	if len(a.order) == 0 || len(b.order) == 0 || a.lastKey() < b.firstKey() || b.lastKey() < a.firstKey() {
+		return false
+	}
+	for i, j := 0, 0; i < len(a.order) && j < len(b.order); {
+		x, y := a.items[a.order[i]].key, b.items[b.order[j]].key
+		switch {
+		case x == y:
+			return true
+		case x < y:
+			i++
+		default:
+			j++
+		}
+	}
+	return false
+}
+
+func (b *batch) firstKey() record.Key { return b.items[b.order[0]].key }
+func (b *batch) lastKey() record.Key  { return b.items[b.order[len(b.order)-1]].key }

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// ambiguous holds a record whose key finds more than one row: which one is meant
+// is for a person.
+func ambiguous(rows int) rules.Verdict {
+	return rules.Verdict{Severity: rules.Hold, Failures: []record.Reason{{
+		Stage: record.StageDestination, Code: "ambiguous_key",
+		Message: fmt.Sprintf("its key finds %d rows in the destination", rows),
+	}}}
+}
+
+// compareAll decides the items that were asked about.
+func (d *decider) compareAll(ctx context.Context, b *batch, ask []int32, now time.Time) error {
+	if err := d.judgeCurrent(ctx, b, ask, now); err != nil {
+		return err
+	}
+	slab := make([]record.Value, len(ask)*len(d.own.Columns))
+	for _, i := range ask {
+		it := &b.items[i]
+		if it.decided {
+			continue
+		}
+		n := len(d.own.Columns)
+		it.send, slab = slab[:n:n], slab[n:]
+		d.compare(it)
+	}
+	return nil
+}
+
+// judgeCurrent judges transitions and the flow's own rules, with the record as
+// the destination has it.
+func (d *decider) judgeCurrent(ctx context.Context, b *batch, ask []int32, now time.Time) error {
+	judged := d.own.NeedsCurrent || len(d.flow.Rules) > 0
+	for round := 0; ; round++ {
+		lacking := false
+		for _, i := range ask {
+			it := &b.items[i]
+			if it.decided || round > 0 && !it.reread {
+				continue
+			}
+			verdict := it.verdict
+			it.reread = false
+			if judged && !it.stopped() {
+				verdict = d.judge.worker.JudgeCurrent(it.record, it.held, d.judge.facts, now)
+			}
+			if verdict.Lacking && round < factRounds {
+				it.reread, lacking = true, true
+				continue
+			}
+			d.afterCurrent(it, verdict, now)
+		}
+		if !lacking {
+			return nil
+		}
+		if err := d.judge.facts.Fetch(ctx); err != nil {
+			return &SystemError{Flow: d.flow.Name, System: "a lookup", Attempts: 1, Err: err}
+		}
+	}
+}
+
+func (d *decider) afterCurrent(it *item, verdict rules.Verdict, now time.Time) {
+	switch {
+	case verdict.Lacking:
+		d.stop(it, rejected(record.Reason{Stage: record.StageRule, Code: "unevaluable", Message: "a lookup gave no answer"}), now)
+	case verdict.Severity >= rules.Hold:
+		d.stop(it, verdict, now)
+	case verdict.Severity == rules.Warn:
+		it.verdict = verdict
+	}
+}
+
+// compare decides between create, update and nothing, and what is sent: promise 5,
+// a flow never changes a column its destination owns.
+func (d *decider) compare(it *item) {
+	if it.current == nil {
+		d.compareAbsent(it)
+		return
+	}
+	changed := false
+	for c, update := range d.own.Update {
+		v := it.values[c]
+		if v.IsNull() && d.own.KeepOnNull[c] {
+			continue
+		}
+		if update && !v.IsAbsent() && !sameValue(v, it.current[c]) {
+			it.send[c], changed = v, true
+		}
+	}
+	switch {
+	case !changed:
+		it.decide(Unchanged)
+	case !d.flow.Update:
+		it.decide(Skipped)
+	default:
+		it.op = connectors.Update
+		it.decide(Updated)
+	}
+}
+
+// compareAbsent decides for a record the destination does not have, or cannot be
+// asked about: then the ledger knows whether it was delivered before.
+func (d *decider) compareAbsent(it *item) {
+	copy(it.send, it.values)
+	if d.finder == nil && it.entry.Delivered {
+		it.op = connectors.Update
+		if !d.flow.Update {
+			it.decide(Skipped)
+			return
+		}
+		it.decide(Updated)
+		return
+	}
+	it.op = connectors.Create
+	if !d.flow.Create {
+		it.decide(Skipped)
+		return
+	}
+	it.decide(Created)
+}
+
+// sameValue reports whether a destination that holds has already shows value.
+// What is absent there was never written, which equals null.
+func sameValue(value, has record.Value) bool {
+	if value.Missing() || has.Missing() {
+		return value.Missing() && has.Missing()
+	}
+	return value.Equal(has)
+}
+
+// destinationID is the id of a row the destination returned, absent when there is none.
+func (j *judge) destinationID(returning record.Row) record.Value {
+	if j.flow.To.ID == nil || len(returning) == 0 {
+		return record.Value{}
+	}
+	return j.worker.DestinationID(returning)
+}

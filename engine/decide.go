@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// decider is the second stage: it compares a judged batch with the ledger and
+// the destination, and decides what is to be done. Nothing it does is durable.
+type decider struct {
+	*run
+	judge   *judge
+	entries []Entry
+	keys    []record.Key
+	tripped bool
+}
+
+func (r *run) decideAll(ctx context.Context, in <-chan *batch, out chan<- *batch) error {
+	defer close(out)
+	d := &decider{run: r, judge: newJudge(r)}
+	for b := range in {
+		if !r.inflight.enter(b) || d.tripped {
+			continue
+		}
+		if err := d.decide(ctx, b); err != nil {
+			return err
+		}
+		d.forget(b)
+		if b.pausing = r.guard.admit(b); b.pausing != "" {
+			d.tripped = true
+			r.stopReading()
+		}
+		select {
+		case out <- b:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (d *decider) decide(ctx context.Context, b *batch) error {
+	if err := d.lookUp(b); err != nil {
+		return err
+	}
+	now := d.now()
+	var ask []int32
+	b.group(func(items []int32) {
+		for k, i := range items {
+			it := &b.items[i]
+			d.settledBefore(b, it, now)
+			if k > 0 {
+				d.again(it, &b.items[items[0]])
+			}
+			if !it.decided {
+				ask = append(ask, i)
+			}
+		}
+	})
+	if len(ask) == 0 {
+		return nil
+	}
+	if err := d.ask(ctx, b, ask); err != nil {
+		return err
+	}
+	return d.compareAll(ctx, b, ask, now)
+}
+
+// lookUp fills what the ledger has of each item, by one sorted walk.
+func (d *decider) lookUp(b *batch) error {
+	d.keys = d.keys[:0]
+	for _, i := range b.order {
+		d.keys = append(d.keys, b.items[i].key)
+	}
+	if cap(d.entries) < len(d.keys) {
+		d.entries = make([]Entry, len(d.keys))
+	}
+	entries := d.entries[:len(d.keys)]
+	if err := d.ledger.Find(d.keys, entries); err != nil {
+		return fmt.Errorf("look up %d keys in the ledger: %w", len(d.keys), err)
+	}
+	var waiting []int32
+	for k, i := range b.order {
+		b.items[i].entry = entries[k]
+		entries[k] = Entry{} // its hashes belong to the item now
+		if !b.again && !b.items[i].entry.Stopped.IsZero() {
+			waiting = append(waiting, i)
+		}
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	return d.lookUpOpen(b, waiting)
+}
+
+func (d *decider) lookUpOpen(b *batch, waiting []int32) error {
+	keys := make([]record.Key, len(waiting))
+	for k, i := range waiting {
+		keys[k] = b.items[i].key
+	}
+	opens := make([]OpenRecord, len(waiting))
+	if err := d.ledger.OpenAt(keys, opens); err != nil {
+		return fmt.Errorf("look up open records: %w", err)
+	}
+	for k, i := range waiting {
+		if opens[k].Key != "" {
+			b.items[i].open = &opens[k]
+		}
+	}
+	return nil
+}
+
+// settledBefore decides what needs no look at the destination.
+func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
+	e := &it.entry
+	seen := e.Known() && !b.again && (e.Pass == d.header.Pass || d.seen.has(e.Number))
+	same := d.sameAsSettled(it)
+	switch {
+	case it.skip:
+		it.decide(Skipped)
+	case d.older(it):
+		it.decide(Superseded)
+	case b.again:
+		if it.stopped() {
+			d.stop(it, it.verdict, now)
+		}
+	case same && seen:
+		it.decide(Duplicate)
+	case same:
+		it.decide(Unchanged)
+		if e.Number > 0 {
+			d.seen.set(e.Number)
+		}
+	case seen && d.flow.OnDuplicate == rules.FirstWins:
+		it.decide(Duplicate)
+	case seen && d.flow.OnDuplicate == rules.RejectDuplicate:
+		d.stop(it, otherContent(), now)
+	case it.stopped():
+		d.stop(it, it.verdict, now)
+	}
+}
+
+func otherContent() rules.Verdict {
+	return rejected(record.Reason{Stage: record.StageSource, Code: "duplicate", Message: "its key came before in this pass with other content"})
+}
+
+// sameAsSettled reports whether the item's content is the one settled last.
+func (d *decider) sameAsSettled(it *item) bool {
+	e := &it.entry
+	switch {
+	case !e.Known():
+		return false
+	case it.stopped():
+		return e.Stopped == it.rowDigest()
+	}
+	return e.Delivered && e.Stopped.IsZero() && e.Shape == d.shape && e.Fingerprint == it.print
+}
+
+// older reports whether a newer version was delivered: it is never overwritten.
+func (d *decider) older(it *item) bool {
+	if !d.versioned || it.entry.Version.Missing() {
+		return false
+	}
+	version := it.record[d.flow.From.Entity.Version]
+	if version.Missing() {
+		return false
+	}
+	order, err := version.Compare(it.entry.Version)
+	return err == nil && order < 0
+}
+
+// again decides an item whose key stood in the same batch before it. Other
+// content of one key is in one batch only where the first version counts.
+func (d *decider) again(it, first *item) {
+	if it.decided && it.outcome != Unchanged {
+		return
+	}
+	switch {
+	case it.content() == first.content() || d.flow.OnDuplicate == rules.FirstWins:
+		it.decided, it.outcome = true, Duplicate
+	case d.flow.OnDuplicate == rules.RejectDuplicate:
+		d.stop(it, otherContent(), d.now())
+	}
+}
+
+// stop decides that the item waits for a person. A record held longer than its
+// rule allows is rejected.
+func (d *decider) stop(it *item, v rules.Verdict, now time.Time) {
+	it.verdict = v
+	if v.Severity < rules.Hold {
+		it.verdict.Severity = rules.Reject
+	}
+	if v.Severity != rules.Hold {
+		it.decide(Rejected)
+		return
+	}
+	if rule := v.Rule; rule != nil && rule.Within > 0 && it.heldSince(now) > rule.Within {
+		late := record.Reason{Stage: record.StageRule, Code: "within", Rule: rule.Name, Message: fmt.Sprintf("held for longer than %s: %s", rule.Within, v.Failures[0].Message)}
+		it.verdict.Failures = append([]record.Reason{late}, v.Failures...)
+		it.verdict.Severity = rules.Reject
+		it.decide(Rejected)
+		return
+	}
+	it.decide(Held)
+}
+
+func (it *item) heldSince(now time.Time) time.Duration {
+	if it.open == nil || it.entry.Stopped != it.rowDigest() {
+		return 0
+	}
+	return now.Sub(it.open.Since)
+}
+
+func (it *item) decide(o Outcome) { it.decided, it.outcome = true, o }
+
+// ask finds what the destination holds of the items, once a batch.
+func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
+	if d.finder == nil {
+		return nil
+	}
+	query := connectors.Query{Keys: make([][]record.Value, 0, len(ask))}
+	slab := make([]record.Value, 0, len(ask)*len(d.own.Key))
+	for _, i := range ask {
+		start := len(slab)
+		for _, c := range d.own.Key {
+			slab = append(slab, b.items[i].values[c])
+		}
+		query.Keys = append(query.Keys, slab[start:len(slab):len(slab)])
+	}
+	var found []connectors.Found
+	find := func() (err error) {
+		found, err = d.finder.Find(ctx, query)
+		return err
+	}
+	if err := d.retry(ctx, d.flow.To, find); err != nil {
+		return err
+	}
+	answers := make([]int, len(ask))
+	for k := range found {
+		f := &found[k]
+		it := &b.items[ask[f.At]]
+		it.asked = true
+		if answers[f.At]++; answers[f.At] > 1 {
+			it.verdict = ambiguous(answers[f.At])
+			continue
+		}
+		it.current = f.Write
+		it.toID = d.judge.destinationID(f.Returning)
+		if d.own.NeedsCurrent && len(f.Read) > 0 {
+			it.held = d.judge.worker.Current(f.Read)
+		}
+	}
+	return nil
+}
+
+// forget drops the records that were judged again and wait as they waited before,
+// under the same rules: nothing became of them.
+func (d *decider) forget(b *batch) {
+	if !b.again || d.fromStart {
+		return
+	}
+	kept := b.items[:0]
+	for i := range b.items {
+		it := &b.items[i]
+		if it.open == nil || it.outcome != it.open.Outcome || it.open.Digest != d.flow.Digest {
+			kept = append(kept, *it)
+		}
+	}
+	b.items = kept
+	b.sortItems()
+}

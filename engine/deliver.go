@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+)
+
+// deliverer is the third stage, and the only one with effects: it commits the
+// intent, applies the lot, writes exceptions, and settles. Its order is the
+// durable order: no byte leaves before its intent is committed (R1), exceptions
+// are fsynced before the state names them (R2), and the position passes only
+// settled records (R3).
+type deliverer struct {
+	*run
+	judge   *judge
+	waiting *settling // applied, its settlement not committed yet
+	settled bool      // something of this run was settled
+}
+
+// settling is a batch whose effects are done and whose settlement is due.
+type settling struct {
+	batch      *batch
+	settlement *Settlement
+}
+
+func (r *run) deliverAll(ctx context.Context, in <-chan *batch) error {
+	d := &deliverer{run: r, judge: newJudge(r)}
+	for {
+		b, more, err := d.next(ctx, in)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return d.endPass(ctx)
+		}
+		if b.pausing != "" {
+			return d.trip(b)
+		}
+		if err := d.deliver(ctx, b); err != nil {
+			return err
+		}
+	}
+}
+
+// next returns the next batch. One that is ready now has its intent committed
+// together with the settlement that waits; otherwise nothing is kept waiting.
+func (d *deliverer) next(ctx context.Context, in <-chan *batch) (b *batch, more bool, err error) {
+	select {
+	case b, more = <-in:
+		return b, more, ctx.Err()
+	default:
+	}
+	if err := d.settle(nil); err != nil {
+		return nil, false, err
+	}
+	select {
+	case b, more = <-in:
+		return b, more, ctx.Err()
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+}
+
+func (d *deliverer) deliver(ctx context.Context, b *batch) error {
+	if b.empty() {
+		d.inflight.leave(b)
+		return nil
+	}
+	if d.engine.Room != nil {
+		if err := d.engine.Room(); err != nil {
+			return fmt.Errorf("flow %s: %w", d.flow.Name, err)
+		}
+	}
+	changes := b.changes()
+	if err := d.settle(d.intent(b, changes)); err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		if err := d.apply(ctx, b, changes); err != nil {
+			return err
+		}
+	}
+	settlement, err := d.settlement(ctx, b)
+	if err != nil {
+		return err
+	}
+	d.waiting = &settling{b, settlement}
+	return nil
+}
+
+// changes returns the items that have something to send, in key order.
+func (b *batch) changes() []*item {
+	var changes []*item
+	for _, i := range b.order {
+		if it := &b.items[i]; it.outcome == Created || it.outcome == Updated || it.outcome == Deleted {
+			changes = append(changes, it)
+		}
+	}
+	return changes
+}
+
+// intent is what is about to be written, or nil when that can be undone: an
+// appender is cut back to what was settled.
+func (d *deliverer) intent(b *batch, changes []*item) *Intent {
+	if len(changes) == 0 || d.appender != nil || isWithheld(d.dest) {
+		return nil
+	}
+	intent := &Intent{Part: b.part.Name, From: b.from, Time: d.now(), Keys: make([]record.Key, len(changes)), Hashes: make([]record.Fingerprint, len(changes))}
+	for i, it := range changes {
+		intent.Keys[i], intent.Hashes[i] = it.key, it.print
+	}
+	return intent
+}
+
+// apply sends the changes until every one of them has an answer. What may or may
+// not be done after an error is looked up before it is sent again: promise 3.
+func (d *deliverer) apply(ctx context.Context, b *batch, changes []*item) error {
+	doubt := make(map[*item]bool)
+	return d.retry(ctx, d.flow.To, func() error {
+		if len(doubt) > 0 {
+			if err := d.lookAgain(ctx, changes, doubt); err != nil {
+				return err
+			}
+			changes = unanswered(changes, doubt)
+			clear(doubt)
+		}
+		if len(changes) == 0 {
+			return nil
+		}
+		receipts, err := d.dest.Apply(ctx, d.lot(changes))
+		if len(receipts) != len(changes) {
+			return errors.Join(err, fmt.Errorf("%s gave %d receipts for %d changes", d.summary.To, len(receipts), len(changes)))
+		}
+		for i, it := range changes {
+			d.receive(it, receipts[i], doubt)
+		}
+		if len(doubt) > 0 && err == nil {
+			err = fmt.Errorf("%d changes have no answer", len(doubt))
+		}
+		return err
+	})
+}
+
+func (d *deliverer) lot(changes []*item) connectors.Lot {
+	lot := connectors.Lot{Changes: make([]connectors.Change, len(changes))}
+	slab := make([]record.Value, 0, len(changes)*len(d.own.Key))
+	for i, it := range changes {
+		start := len(slab)
+		for _, c := range d.own.Key {
+			slab = append(slab, it.values[c])
+		}
+		lot.Changes[i] = connectors.Change{Op: it.op, Key: slab[start:len(slab):len(slab)], Values: it.send}
+	}
+	return lot
+}
+
+// receive takes the answer to one change. Only an answer removes it from what is
+// still to be sent.
+func (d *deliverer) receive(it *item, receipt connectors.Receipt, doubt map[*item]bool) {
+	switch receipt.Status {
+	case connectors.Applied:
+		if id := d.judge.destinationID(receipt.Row); !id.Missing() {
+			it.toID = id
+		}
+	case connectors.Same:
+		it.outcome, it.asked = Unchanged, true
+	case connectors.Refused:
+		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: receipt.Code, Message: d.summary.To + " refused it: " + receipt.Words})
+		it.outcome, it.answer = Rejected, receipt.Code+": "+receipt.Words
+	default:
+		doubt[it] = true
+	}
+}
+
+func unanswered(changes []*item, doubt map[*item]bool) []*item {
+	var left []*item
+	for _, it := range changes {
+		if doubt[it] {
+			left = append(left, it)
+		}
+	}
+	return left
+}
+
+// lookAgain asks the destination about changes without an answer: one that is
+// there as it was sent was applied.
+func (d *deliverer) lookAgain(ctx context.Context, changes []*item, doubt map[*item]bool) error {
+	if d.appender != nil {
+		mark := d.header.Mark
+		return d.appender.Restore(ctx, mark)
+	}
+	if d.finder == nil {
+		return nil
+	}
+	left := unanswered(changes, doubt)
+	found, err := d.finder.Find(ctx, connectors.Query{Keys: keysOf(d.lot(left))})
+	if err != nil {
+		return err
+	}
+	for k := range found {
+		it := left[found[k].At]
+		if d.holds(found[k].Write, it.send) {
+			delete(doubt, it)
+			it.toID = d.judge.destinationID(found[k].Returning)
+			continue
+		}
+		if it.op == connectors.Create {
+			it.op, it.outcome = connectors.Update, Updated
+			keepUpdates(it.send, d.own.Update)
+		}
+	}
+	return nil
+}
+
+func keysOf(lot connectors.Lot) [][]record.Value {
+	keys := make([][]record.Value, len(lot.Changes))
+	for i, c := range lot.Changes {
+		keys[i] = c.Key
+	}
+	return keys
+}
+
+// holds reports whether a row shows everything that was sent.
+func (d *deliverer) holds(row record.Row, sent []record.Value) bool {
+	for c, v := range sent {
+		if !v.IsAbsent() && !sameValue(v, row[c]) {
+			return false
+		}
+	}
+	return true
+}
+
+func keepUpdates(send []record.Value, update []bool) {
+	for c := range send {
+		if !update[c] {
+			send[c] = record.Value{}
+		}
+	}
+}
+
+// trip pauses the flow: nothing of the batch becomes durable.
+func (d *deliverer) trip(b *batch) error {
+	if err := d.settle(nil); err != nil {
+		return err
+	}
+	d.observe(b)
+	return d.pause(b.pausing)
+}
+
+// endPass settles what waits and publishes what was appended.
+func (d *deliverer) endPass(ctx context.Context) error {
+	if err := d.settle(nil); err != nil {
+		return err
+	}
+	if d.summary.Limited || !d.settled {
+		return nil
+	}
+	if d.appender != nil {
+		finish := func() error { return d.appender.Finish(ctx) }
+		if err := d.retry(ctx, d.flow.To, finish); err != nil {
+			return err
+		}
+	}
+	d.header.Ended = true
+	header, none := d.header, ""
+	settlement := &Settlement{Header: &header}
+	if d.appender != nil {
+		settlement.Mark, d.header.Mark = &none, none
+	}
+	return d.commit(settlement)
+}

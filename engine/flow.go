@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// stopwatch measures on the engine's clock.
+type stopwatch struct {
+	clock Clock
+	start time.Time
+}
+
+func (s stopwatch) elapsed() time.Duration { return s.clock.Now().Sub(s.start) }
+
+// LedgerName returns the name of the ledger of a flow: one that observes settles
+// into one of its own.
+func LedgerName(flow string, mode rules.Mode) string {
+	if mode == rules.Observe {
+		return flow + " (observe)"
+	}
+	return flow
+}
+
+// openRun opens all that a run of flow needs. The run it returns is never nil and
+// can tell its summary.
+func (e *Engine) openRun(flow *rules.Flow) (*run, error) {
+	r := e.newRun(flow)
+	if err := r.openEnds(); err != nil {
+		return r, err
+	}
+	return r, r.openLedger()
+}
+
+func (e *Engine) newRun(flow *rules.Flow) *run {
+	r := &run{
+		engine: e, flow: flow, exceptions: e.Exceptions,
+		own:      rules.NewOwnership(flow),
+		log:      e.Log.With("flow", flow.Name),
+		inflight: newInflight(),
+		stops:    make(map[stopKey]*StopCount),
+		began:    stopwatch{e.Clock, e.Clock.Now()},
+		summary: Summary{
+			Flow: flow.Name, Entity: flow.From.Entity.Name, Mode: flow.Mode,
+			From: resourceName(flow.From), To: resourceName(flow.To),
+		},
+	}
+	r.shape = shapeOf(r.own)
+	if v := flow.From.Entity.Version; v >= 0 {
+		r.versioned = flow.From.Entity.Fields[v].Owner == flow.From.Connector
+	}
+	return r
+}
+
+func (r *run) openEnds() error {
+	from, err := r.engine.connector(r.flow.From.Connector)
+	if err != nil {
+		return err
+	}
+	to, err := r.engine.connector(r.flow.To.Connector)
+	if err != nil {
+		return err
+	}
+	if r.source, err = from.Source(sourceResource(r.flow.From)); err != nil {
+		return fmt.Errorf("flow %s: open source %s: %w", r.flow.Name, resourceName(r.flow.From), err)
+	}
+	if r.dest, err = to.Destination(r.destinationResource()); err != nil {
+		return fmt.Errorf("flow %s: open destination %s: %w", r.flow.Name, resourceName(r.flow.To), err)
+	}
+	r.finder, _ = r.dest.(connectors.Finder)
+	r.appender, _ = r.dest.(connectors.Appender)
+	if r.flow.Mode == rules.Observe {
+		r.withhold()
+	}
+	return nil
+}
+
+// withhold keeps the run from writing to its destination: it can only be asked.
+func (r *run) withhold() {
+	r.dest, r.appender = withheld{r.dest}, nil
+}
+
+func (r *run) openLedger() error {
+	from, to := resourceName(r.flow.From), resourceName(r.flow.To)
+	if r.flow.Mode == rules.Live {
+		// What was observed is dropped on going live: a live flow starts at the
+		// beginning and adopts what the destination already has.
+		if err := r.engine.State.Drop(LedgerName(r.flow.Name, rules.Observe)); err != nil {
+			return fmt.Errorf("drop what flow %s observed: %w", r.flow.Name, err)
+		}
+	}
+	var err error
+	if r.ledger, err = r.engine.State.Ledger(LedgerName(r.flow.Name, r.flow.Mode), from, to); err != nil {
+		return fmt.Errorf("open the ledger of flow %s: %w", r.flow.Name, err)
+	}
+	if r.header, err = r.ledger.Header(); err != nil {
+		return fmt.Errorf("read the ledger of flow %s: %w", r.flow.Name, err)
+	}
+	return r.identify()
+}
+
+// identify compares the identity of the two resources with the one the ledger
+// belongs to. A ledger says nothing about another system: the flow pauses.
+func (r *run) identify() error {
+	from, err := r.source.Place()
+	if err != nil {
+		return fmt.Errorf("flow %s: identify %s: %w", r.flow.Name, r.summary.From, err)
+	}
+	to, err := r.dest.Place()
+	if err != nil {
+		return fmt.Errorf("flow %s: identify %s: %w", r.flow.Name, r.summary.To, err)
+	}
+	if r.header.From == "" && r.header.To == "" {
+		r.header.From, r.header.To = from, to
+		return nil
+	}
+	switch {
+	case r.header.Paused != "":
+		return nil
+	case r.header.To != to:
+		return r.pause(fmt.Sprintf("its destination is now %s, and its ledger belongs to %s: nothing was read or written", to, r.header.To))
+	case r.header.From != from:
+		return r.pause(fmt.Sprintf("its source is now %s, and its ledger belongs to %s: nothing was read or written", from, r.header.From))
+	}
+	return nil
+}
+
+// pause makes the reason durable: a pause outlives the process, and only a person ends it.
+func (r *run) pause(why string) error {
+	r.header.Paused, r.header.PausedAt = why, r.engine.Clock.Now()
+	header := r.header
+	if err := r.ledger.Settle(&Settlement{Header: &header}); err != nil {
+		return err
+	}
+	r.log.Error("flow paused", "why", why)
+	return nil
+}
+
+// sourceResource is what a connector is told to read a resource.
+func sourceResource(r *rules.Resource) connectors.Resource {
+	return connectors.Resource{
+		Name: r.Name, Settings: r.Settings, Zone: zoneOf(r),
+		Read: readColumns(r), ReadKey: r.ReadKey,
+		Cursor: r.Cursor, CursorKind: r.CursorKind, Overlap: r.Overlap,
+	}
+}
+
+// destinationResource is what a connector is told to write one.
+func (r *run) destinationResource() connectors.Resource {
+	to := r.flow.To
+	resource := connectors.Resource{
+		Name: to.Name, Settings: to.Settings, Zone: zoneOf(to),
+		Write: r.own.Columns, WriteKey: to.WriteKey, Returning: r.own.Returning, Reference: to.Reference,
+	}
+	for _, d := range to.Delete {
+		resource.Delete = append(resource.Delete, connectors.DeleteColumn(d))
+	}
+	if r.own.NeedsCurrent {
+		resource.Read = readColumns(to)
+	}
+	return resource
+}
+
+func zoneOf(r *rules.Resource) *time.Location {
+	if r.Connector.Zone != nil {
+		return r.Connector.Zone
+	}
+	return time.UTC
+}
+
+// readColumns are the columns of a resource's rows: each of the kind of the plain
+// field it feeds, for connectors whose systems have types.
+func readColumns(r *rules.Resource) []record.Column {
+	columns := namedColumns(r.Columns.Names)
+	for f, reading := range r.Read {
+		if reading.Program == nil && reading.Column >= 0 {
+			columns[reading.Column].Kind = r.Entity.Schema.Fields[f].Kind
+		}
+	}
+	for _, list := range r.Lists {
+		if i := r.Read[list.Field].Column; i >= 0 {
+			columns[i].Kind, columns[i].Lines = record.List, namedColumns(list.Columns.Names)
+		}
+	}
+	return columns
+}
+
+func namedColumns(names []string) []record.Column {
+	columns := make([]record.Column, len(names))
+	for i, name := range names {
+		columns[i] = record.Column{Name: name, Kind: record.Unknown}
+	}
+	return columns
+}
+
+// shapeOf digests the names of the columns an update may write.
+func shapeOf(own *rules.Ownership) record.Hash {
+	var names []byte
+	for i, c := range own.Columns {
+		if own.Update[i] {
+			names = append(append(names, c.Name...), 0)
+		}
+	}
+	return record.Hash(xxh3.Hash(names))
+}

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// factRounds is how often a record is judged again because a fact was lacking.
+const factRounds = 2
+
+// judge maps and judges the records of a batch. It belongs to one goroutine.
+type judge struct {
+	*run
+	worker *rules.Worker
+	facts  *facts
+	keys   []byte
+	ends   []int
+	digest []byte
+}
+
+func newJudge(r *run) *judge {
+	return &judge{run: r, worker: rules.NewWorker(r.flow), facts: r.newFacts()}
+}
+
+// page fills the items of a batch from its page and judges them.
+func (j *judge) page(ctx context.Context, b *batch) error {
+	b.items = make([]item, b.page.Len())
+	for i := range b.items {
+		it := &b.items[i]
+		it.at = i
+		row, err := b.page.Row(i)
+		it.row = row
+		if broken := rowError(err); broken != nil {
+			it.broken = broken.Code
+			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: broken.Code, Message: broken.Message})
+		}
+	}
+	return j.items(ctx, b)
+}
+
+// opens fills the items of a batch from the open records they hold and judges them.
+func (j *judge) opens(ctx context.Context, b *batch) error {
+	for i := range b.items {
+		it := &b.items[i]
+		it.where = it.open.Where
+		it.row = rowByColumns(it.open, j.flow.From.Columns.Names)
+		if it.open.Broken != "" {
+			it.broken = it.open.Broken
+			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: it.broken, Message: "the row was broken when it was read"})
+		}
+	}
+	return j.items(ctx, b)
+}
+
+// rowByColumns returns the kept row by the columns the resource has now.
+func rowByColumns(o *OpenRecord, names []string) record.Row {
+	at := make(map[string]int, len(o.Columns))
+	for i, name := range o.Columns {
+		at[name] = i
+	}
+	row := make(record.Row, len(names))
+	for i, name := range names {
+		if k, ok := at[name]; ok && k < len(o.Row) {
+			row[i] = o.Row[k]
+		}
+	}
+	return row
+}
+
+func (j *judge) items(ctx context.Context, b *batch) error {
+	now := j.now()
+	j.makeRecords(b, now)
+	j.makeKeys(b)
+	values := make([]record.Value, len(b.items)*len(j.own.Columns))
+	lacking := 0
+	for i := range b.items {
+		n := len(j.own.Columns)
+		b.items[i].values = values[i*n : i*n : (i+1)*n]
+		lacking += j.one(&b.items[i], now)
+	}
+	for round := 0; lacking > 0 && round < factRounds; round++ {
+		if err := j.facts.Fetch(ctx); err != nil {
+			return &SystemError{Flow: j.flow.Name, System: "a lookup", Attempts: 1, Err: err}
+		}
+		lacking = 0
+		for i := range b.items {
+			if b.items[i].reread {
+				lacking += j.one(&b.items[i], now)
+			}
+		}
+	}
+	if lacking > 0 {
+		refuseLacking(b)
+	}
+	j.makePrints(b)
+	return nil
+}
+
+// refuseLacking fails closed (promise 6): what is not known is not assumed.
+func refuseLacking(b *batch) {
+	for i := range b.items {
+		if b.items[i].reread {
+			b.items[i].reread = false
+			b.items[i].verdict = rejected(record.Reason{Stage: record.StageRule, Code: "unevaluable", Message: "a lookup gave no answer"})
+		}
+	}
+}
+
+func (j *judge) makeRecords(b *batch, now time.Time) {
+	width := len(j.flow.From.Entity.Schema.Fields)
+	slab := make([]record.Value, len(b.items)*width)
+	for i := range b.items {
+		it := &b.items[i]
+		it.record = slab[i*width : (i+1)*width : (i+1)*width]
+		if it.broken != "" {
+			continue
+		}
+		wanted, reason := j.worker.Wanted(it.row, now)
+		if reason != nil {
+			it.verdict = rejected(*reason)
+		}
+		it.skip = !wanted && reason == nil
+		var reasons []record.Reason
+		it.record, reasons = j.worker.Map(it.record, it.row, now)
+		if len(reasons) > 0 && !it.stopped() && !it.skip {
+			it.verdict = rejected(reasons...)
+		}
+		if j.flow.From.ID != nil {
+			it.id = j.worker.SourceID(it.row)
+		}
+	}
+}
+
+// makeKeys gives every item its ledger key, as slices of one string a batch.
+func (j *judge) makeKeys(b *batch) {
+	j.keys, j.ends = j.keys[:0], j.ends[:0]
+	for i := range b.items {
+		it := &b.items[i]
+		start := len(j.keys)
+		j.keys = append(j.keys, keyedSpace)
+		err := errNoKey
+		if it.broken == "" {
+			j.keys, err = j.appendKey(j.keys, it)
+		}
+		if err != nil {
+			j.keys = append(j.keys[:start], keylessSpace)
+			digest := it.rowDigest()
+			j.keys = append(j.keys, digest[:]...)
+			it.keyless = err.Error()
+		}
+		j.ends = append(j.ends, len(j.keys))
+	}
+	all, start := string(j.keys), 0
+	for i, end := range j.ends {
+		b.items[i].key = record.Key(all[start:end])
+		start = end
+	}
+}
+
+var errNoKey = errors.New("the row is broken")
+
+func (j *judge) appendKey(dst []byte, it *item) ([]byte, error) {
+	schema := j.flow.From.Entity.Schema
+	if len(schema.Key) == 0 {
+		return record.AppendKey(dst, it.id)
+	}
+	var err error
+	for _, f := range schema.Key {
+		if dst, err = record.AppendKey(dst, it.record[f]); err != nil {
+			return dst, fmt.Errorf("%s: %w", schema.Fields[f].Name, err)
+		}
+	}
+	return dst, nil
+}
+
+// one judges one item and returns 1 when a fact was lacking.
+func (j *judge) one(it *item, now time.Time) int {
+	if it.broken != "" || it.skip || it.stopped() {
+		return 0
+	}
+	it.reread = false
+	keep, verdict := j.worker.Filter(it.record, j.facts, now)
+	if !verdict.Lacking && verdict.Severity == rules.Pass && keep {
+		verdict = j.worker.Judge(it.record, j.facts, now)
+	}
+	if !verdict.Lacking && verdict.Severity < rules.Hold && keep {
+		var failed rules.Verdict
+		it.values, failed = j.worker.Write(it.values[:0], it.record, record.Value{}, "", j.facts, now)
+		if failed.Lacking || failed.Severity > verdict.Severity {
+			verdict = failed
+		}
+	}
+	if verdict.Lacking {
+		it.reread = true
+		return 1
+	}
+	it.verdict = verdict
+	it.skip = !keep && !it.stopped()
+	if it.keyless != "" && !it.stopped() && !it.skip {
+		it.verdict = rejected(record.Reason{Stage: record.StageMapping, Code: "key", Message: "its key is unusable: " + it.keyless})
+	}
+	return 0
+}
+
+// makePrints digests what this flow may write of every item that passed.
+func (j *judge) makePrints(b *batch) {
+	for i := range b.items {
+		it := &b.items[i]
+		if it.stopped() || it.skip {
+			continue
+		}
+		j.digest = j.digest[:0]
+		for c, update := range j.own.Update {
+			if update {
+				j.digest = it.values[c].AppendCanonical(j.digest)
+			}
+		}
+		it.print = record.FingerprintOf(j.digest)
+	}
+}
+
+func rejected(reasons ...record.Reason) rules.Verdict {
+	return rules.Verdict{Severity: rules.Reject, Failures: reasons}
+}

@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"headgate/connectors"
+	"headgate/rules"
+)
+
+// SystemError says that a system, not a record, stopped a flow.
+type SystemError struct {
+	Flow     string
+	System   string // connector.resource
+	Attempts int
+	Err      error
+}
+
+// Error says which system failed and how often it was asked.
+func (e *SystemError) Error() string {
+	if e.Attempts > 1 {
+		return "flow " + e.Flow + ": " + e.System + " failed " + itoa(e.Attempts) + " times: " + e.Err.Error()
+	}
+	return "flow " + e.Flow + ": " + e.System + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *SystemError) Unwrap() error { return e.Err }
+
+// retry calls f until it gives no error, a person must act, the attempts are used
+// up, or the context ends. Waits double and a random part is taken of each, so
+// that flows do not knock in step. It wraps the last error in a *SystemError.
+func (r *run) retry(ctx context.Context, resource *rules.Resource, f func() error) error {
+	policy := resource.Connector.Retry
+	wait := policy.Backoff
+	for attempt := 1; ; attempt++ {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
+			return err
+		}
+		if !worthRetrying(err) || attempt >= policy.Attempts {
+			return &SystemError{Flow: r.flow.Name, System: resourceName(resource), Attempts: attempt, Err: err}
+		}
+		r.log.Warn("a system failed, trying again", "system", resourceName(resource), "attempt", attempt, "wait", wait, "error", err)
+		if err := r.sleep(ctx, wait); err != nil {
+			return err
+		}
+		if wait *= 2; policy.Max > 0 {
+			wait = min(wait, policy.Max)
+		}
+	}
+}
+
+func worthRetrying(err error) bool {
+	class := connectors.ClassOf(err)
+	return class == connectors.Down || class == connectors.Unclear
+}
+
+func (r *run) sleep(ctx context.Context, d time.Duration) error {
+	if r.engine.Jitter != nil {
+		d = r.engine.Jitter(d)
+	}
+	return r.engine.Clock.Sleep(ctx, d)
+}
+
+func resourceName(r *rules.Resource) string { return r.Connector.Name + "." + r.Name }

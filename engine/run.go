@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// ahead is how many batches a stage of a run may be ahead of the next one.
+const ahead = 1
+
+// Engine runs the flows of one ruleset.
+type Engine struct {
+	Config
+	mu   sync.Mutex
+	open map[string]connectors.Connector
+}
+
+// New returns an engine. It opens nothing until a flow needs it.
+func New(c Config) *Engine {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{Config: c, open: make(map[string]connectors.Connector)}
+}
+
+// Close closes the connectors that were opened.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var errs []error
+	for name, c := range e.open {
+		errs = append(errs, c.Close())
+		delete(e.open, name)
+	}
+	return errors.Join(errs...)
+}
+
+// connector returns the open connector, shared by all flows.
+func (e *Engine) connector(c *rules.Connector) (connectors.Connector, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if open, ok := e.open[c.Name]; ok {
+		return open, nil
+	}
+	open, err := e.Open(c)
+	if err != nil {
+		return nil, fmt.Errorf("open connector %s: %w", c.Name, err)
+	}
+	e.open[c.Name] = open
+	return open, nil
+}
+
+// RunOnce runs the flows side by side, each from its settled position to the end
+// of its source, and returns what each did, in the order of the ruleset. A flow
+// that fails says so in its summary and disturbs no other. When the context ends,
+// each flow finishes and settles its batches. The error is for what concerns all:
+// an unknown flow, or ErrStateUncertain.
+func (e *Engine) RunOnce(ctx context.Context, options RunOptions) ([]Summary, error) {
+	flows, err := e.flows(options.Flows)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	summaries := make([]Summary, len(flows))
+	var all sync.WaitGroup
+	for i, flow := range flows {
+		all.Go(func() {
+			summaries[i] = e.runFlow(ctx, flow, options)
+			if errors.Is(summaries[i].Err, ErrStateUncertain) {
+				stop(summaries[i].Err)
+			}
+		})
+	}
+	all.Wait()
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStateUncertain) {
+		return summaries, cause
+	}
+	return summaries, nil
+}
+
+func (e *Engine) flows(names []string) ([]*rules.Flow, error) {
+	if len(names) == 0 {
+		return e.Ruleset.Flows, nil
+	}
+	var flows []*rules.Flow
+	for _, name := range names {
+		flow, err := e.flow(name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(flows, flow) {
+			flows = append(flows, flow)
+		}
+	}
+	return flows, nil
+}
+
+func (e *Engine) flow(name string) (*rules.Flow, error) {
+	var names []string
+	for _, f := range e.Ruleset.Flows {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return nil, fmt.Errorf("no flow is called %q: the ruleset has %v", name, names)
+}
+
+func (e *Engine) runFlow(ctx context.Context, flow *rules.Flow, options RunOptions) Summary {
+	r, err := e.openRun(flow)
+	if err == nil {
+		r.limit = options.Limit
+		if flow.Batch.PerRun > 0 && (r.limit == 0 || flow.Batch.PerRun < r.limit) {
+			r.limit = flow.Batch.PerRun
+		}
+		err = r.run(ctx)
+	}
+	r.finish(err)
+	return r.summary
+}
+
+// run is one run of one flow.
+type run struct {
+	engine     *Engine
+	flow       *rules.Flow
+	own        *rules.Ownership
+	log        *slog.Logger
+	ledger     Ledger
+	exceptions ExceptionLog
+	source     connectors.Source
+	dest       connectors.Destination
+	finder     connectors.Finder   // nil: the destination cannot be asked
+	appender   connectors.Appender // nil: its effects are not undone by cutting back
+	shape      record.Hash         // of the columns fingerprints speak of
+	versioned  bool                // this source owns the version of a record
+	fromStart  bool
+	limit      int
+	keys       map[record.Key]bool // only these; nil: all
+	observer   func(*batch, *item) // told of every item once it has its outcome; nil: nobody
+
+	stopReading context.CancelFunc
+
+	header   Header
+	guard    guard
+	seen     bitmap // entries met unchanged in this pass
+	inflight *inflight
+	waiting  *settling // applied, not settled yet
+	summary  Summary
+	stops    map[stopKey]*StopCount
+	began    stopwatch
+}
+
+type stopKey struct {
+	outcome    Outcome
+	code, rule string
+}
+
+// run moves what there is to move. Reading and judging run ahead of looking up
+// and comparing, which run ahead of writing and settling.
+func (r *run) run(ctx context.Context) error {
+	if r.header.Paused != "" {
+		return nil
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	// Batches on their way are finished when ctx ends; an error ends them all.
+	work, workCtx := errgroup.WithContext(context.WithoutCancel(ctx))
+	ctx, r.stopReading = context.WithCancel(ctx)
+	defer r.stopReading()
+	defer context.AfterFunc(workCtx, r.stopReading)()
+	judged, decided := make(chan *batch, ahead), make(chan *batch, ahead)
+	work.Go(func() error { return r.read(ctx, workCtx, judged) })
+	work.Go(func() error { return r.decideAll(workCtx, judged, decided) })
+	work.Go(func() error {
+		defer r.inflight.close()
+		return r.deliverAll(workCtx, decided)
+	})
+	return work.Wait()
+}
+
+// begin starts a pass, or goes on with one that did not reach its end.
+func (r *run) begin(ctx context.Context) error {
+	if r.appender != nil {
+		restore := func() error { return r.appender.Restore(ctx, r.header.Mark) }
+		if err := r.retry(ctx, r.flow.To, restore); err != nil {
+			return err
+		}
+	}
+	if intent, err := r.ledger.Intent(); err != nil {
+		return fmt.Errorf("read the intent of flow %s: %w", r.flow.Name, err)
+	} else if intent != nil {
+		// R5: an open intent is an unknown answer. Nothing is assumed of its records:
+		// they come after the settled position, are read again, looked up and compared.
+		r.log.Info("the last run ended while a batch was being written; its records are looked up again", "records", len(intent.Keys))
+	}
+	if r.header.Pass == 0 || r.header.Ended {
+		r.header.Pass++
+	}
+	r.header.Ended = false
+	r.header.Digest = r.flow.Digest
+	r.guard = guard{limits: r.flow.Guard, known: r.header.Known}
+	return nil
+}
+
+func (r *run) finish(err error) {
+	s := &r.summary
+	s.Err = err
+	s.Elapsed = r.began.elapsed()
+	s.Paused = r.header.Paused
+	for _, stop := range r.stops {
+		s.Stops = append(s.Stops, *stop)
+	}
+	slices.SortFunc(s.Stops, func(a, b StopCount) int {
+		if a.Count != b.Count {
+			return int(b.Count - a.Count)
+		}
+		return compareText(a.Rule+a.Code, b.Rule+b.Code)
+	})
+	if r.ledger != nil {
+		s.Open = r.countOpen()
+	}
+}
+
+func (r *run) countOpen() (open int64) {
+	after := record.Key("")
+	for {
+		page, err := r.ledger.Opens(after, 1000)
+		if err != nil || len(page) == 0 {
+			return open
+		}
+		open += int64(len(page))
+		after = page[len(page)-1].Key
+	}
+}
+
+func compareText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// settle commits the settlement that waits, together with the intent of the batch
+// that comes next, in one transaction.
+func (d *deliverer) settle(intent *Intent) error {
+	if d.waiting == nil {
+		if intent == nil {
+			return nil
+		}
+		header := d.header
+		return d.commit(&Settlement{Intent: intent, Header: &header})
+	}
+	w := d.waiting
+	d.waiting = nil
+	w.settlement.Intent = intent
+	if err := d.commit(w.settlement); err != nil {
+		return err
+	}
+	if w.settlement.Journal != nil {
+		d.header.Journal = w.settlement.Journal.Number
+	}
+	d.inflight.leave(w.batch)
+	d.account(w.batch)
+	return nil
+}
+
+// commit makes a settlement durable. Any error is the end of the process (R4):
+// only a fresh look at the state can tell what it holds.
+func (d *deliverer) commit(s *Settlement) error {
+	if err := d.ledger.Settle(s); err != nil {
+		return fmt.Errorf("settle flow %s: %w: %w", d.flow.Name, ErrStateUncertain, err)
+	}
+	return nil
+}
+
+// settlement says what becomes durable of a batch: entries, open records, ids,
+// the journal row and the position. Its exceptions are on disk when it returns.
+func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, error) {
+	s := &Settlement{}
+	if !d.settled {
+		header := d.header
+		s.Header, d.settled = &header, true
+	}
+	if d.appender != nil && len(b.items) > 0 {
+		mark, err := d.appender.Mark(ctx)
+		if err != nil {
+			return nil, &SystemError{Flow: d.flow.Name, System: d.summary.To, Attempts: 1, Err: err}
+		}
+		s.Mark, d.header.Mark = &mark, mark
+	}
+	exceptions := d.settleItems(b, s)
+	if len(exceptions) > 0 {
+		if err := d.exceptions.Append(exceptions); err != nil {
+			return nil, fmt.Errorf("write %d exceptions of flow %s: %w: %w", len(exceptions), d.flow.Name, ErrStateUncertain, err)
+		}
+	}
+	for i := range b.items {
+		b.counts[b.items[i].outcome]++
+	}
+	if !b.again && !b.unit {
+		s.Position = &b.to
+	}
+	if !b.empty() {
+		s.Journal = &JournalRow{
+			Part: b.part.Name, From: b.from, To: b.to, Again: b.again || b.unit, Read: int64(len(b.items)),
+			Counts: b.counts, Digest: d.engine.Ruleset.Digest, Pass: d.header.Pass, Time: d.now(),
+		}
+	}
+	return s, nil
+}
+
+// settleItems lets each key's entry take the outcomes of its items, in order, and
+// returns the exceptions to write first.
+func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception) {
+	b.group(func(items []int32) {
+		entry, wrote := b.items[items[0]].entry, false
+		for _, i := range items {
+			it := &b.items[i]
+			it.entry = entry
+			changed, told := d.settleItem(b, it, s)
+			exceptions = append(exceptions, told...)
+			entry, wrote = it.entry, wrote || changed
+		}
+		if wrote {
+			entry.Pass = d.header.Pass
+			s.Entries = append(s.Entries, KeyEntry{b.items[items[0]].key, entry})
+		}
+	})
+	return exceptions
+}
+
+// settleItem updates the item's entry and reports whether it changed.
+func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool, told []Exception) {
+	e := &it.entry
+	switch it.outcome {
+	case Created, Updated, Unchanged:
+		if it.outcome == Unchanged && !it.asked && (e.Stopped.IsZero() || it.stopped()) {
+			return false, nil
+		}
+		d.delivered(it)
+		told = d.closeOpen(b, it, s, closedAs(it.outcome))
+		d.keepIDs(it, s)
+		return true, told
+	case Rejected, Held, InDoubt:
+		return d.stopItem(b, it, s)
+	case Skipped, Superseded:
+		if it.open == nil || it.outcome == Superseded && !b.again {
+			return false, nil
+		}
+		e.Outcome, e.Stopped = it.outcome, record.Fingerprint{}
+		return true, d.closeOpen(b, it, s, it.outcome.String())
+	}
+	return false, nil
+}
+
+func closedAs(o Outcome) string {
+	if o == Unchanged {
+		return o.String()
+	}
+	return "delivered"
+}
+
+// delivered makes the entry say what the destination has now.
+func (d *deliverer) delivered(it *item) {
+	e := &it.entry
+	e.Outcome, e.Delivered, e.Stopped = it.outcome, true, record.Fingerprint{}
+	e.Fingerprint, e.Shape = it.print, d.shape
+	e.Hashes = make([]record.Hash, 0, len(d.own.Columns))
+	for c, update := range d.own.Update {
+		if update {
+			var hash record.Hash
+			hash, d.judge.digest = record.HashOf(it.values[c], d.judge.digest)
+			e.Hashes = append(e.Hashes, hash)
+		}
+	}
+	if d.versioned {
+		e.Version = it.record[d.flow.From.Entity.Version]
+	}
+}
+
+// stopItem keeps the record open and writes its exception, unless the same
+// content was told before for the same reason.
+func (d *deliverer) stopItem(b *batch, it *item, s *Settlement) (bool, []Exception) {
+	e := &it.entry
+	var told []Exception
+	since, attempts := d.now(), 0
+	if it.open != nil && e.Stopped == it.rowDigest() {
+		since, attempts = it.open.Since, it.open.Attempts+1
+	} else {
+		told = d.closing(b, it, Superseded.String())
+		it.open = nil
+	}
+	exception := d.exception(b, it, attempts)
+	if it.open == nil || it.open.Outcome != it.outcome || e.Stopped != it.rowDigest() || it.open.Digest != d.flow.Digest {
+		told = append(told, exception)
+	}
+	open := OpenRecord{
+		Key: it.key, Outcome: it.outcome, Exception: exception.ID, Part: exception.Part, Where: exception.Where,
+		Row: it.row, Columns: d.flow.From.Columns.Names, Broken: it.broken,
+		Digest: d.flow.Digest, Since: since, Attempts: attempts,
+	}
+	s.Open = append(s.Open, open)
+	e.Outcome, e.Stopped = it.outcome, it.rowDigest()
+	it.open = &s.Open[len(s.Open)-1]
+	return true, told
+}
+
+// closeOpen ends what waited under the item's key.
+func (d *deliverer) closeOpen(b *batch, it *item, s *Settlement, why string) []Exception {
+	told := d.closing(b, it, why)
+	if it.open != nil {
+		s.Closed = append(s.Closed, it.key)
+		it.open = nil
+	}
+	return told
+}
+
+// closing is the line that closes the exception of what waited, if anything did.
+func (d *deliverer) closing(b *batch, it *item, why string) []Exception {
+	if it.open == nil {
+		return nil
+	}
+	return []Exception{{
+		ID: it.open.Exception, Time: d.now(), Flow: d.flow.Name, Entity: d.summary.Entity, Key: d.keyText(it),
+		Outcome: it.outcome, Part: b.part.Name, Ruleset: d.engine.Ruleset.Digest, Closed: why,
+	}}
+}
+
+func (d *deliverer) keepIDs(it *item, s *Settlement) {
+	if it.key[0] != keyedSpace {
+		return
+	}
+	if !it.id.Missing() {
+		s.FromIDs = append(s.FromIDs, Identifier{it.key[1:], it.id})
+	}
+	if !it.toID.Missing() {
+		s.ToIDs = append(s.ToIDs, Identifier{it.key[1:], it.toID})
+	}
+}
+
+// account adds a settled batch to what the run tells.
+func (d *deliverer) account(b *batch) {
+	d.observe(b)
+	d.summary.Batches++
+	d.summary.Read += int64(len(b.items))
+	d.summary.Counts.Add(&b.counts)
+	if d.engine.Progress != nil {
+		d.engine.Progress(Progress{Flow: d.flow.Name, Part: b.part.Name, Read: d.summary.Read, Done: b.final})
+	}
+}
+
+// observe counts stops and warnings, and shows a plan its items.
+func (d *deliverer) observe(b *batch) {
+	for i := range b.items {
+		it := &b.items[i]
+		if it.outcome == Unchanged && it.asked {
+			d.summary.Asked++
+		}
+		if it.verdict.Severity == rules.Warn {
+			d.summary.Warned++
+		}
+		if it.outcome.Open() {
+			d.countStop(it)
+		}
+		if d.observer != nil {
+			d.observer(b, it)
+		}
+	}
+}
+
+func (d *deliverer) countStop(it *item) {
+	reason := it.reason()
+	key := stopKey{it.outcome, reason.Code, reason.Rule}
+	if d.stops[key] == nil {
+		d.stops[key] = &StopCount{Outcome: it.outcome, Code: reason.Code, Rule: reason.Rule, Sample: reason.Message}
+	}
+	d.stops[key].Count++
+}
+
+// reason is the first of the worst failures.
+func (it *item) reason() record.Reason {
+	if len(it.verdict.Failures) == 0 {
+		return record.Reason{Stage: record.StageRule, Code: "unknown", Message: "no reason was given"}
+	}
+	return it.verdict.Failures[0]
+}

@@ -1,0 +1,156 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"headgate/engine/record"
+	"headgate/rules/expression"
+)
+
+// Mapper makes records of the rows of one resource, for one goroutine.
+type Mapper struct {
+	resource *Resource
+	machine  *expression.Machine
+	input    expression.Input
+}
+
+// NewMapper returns a mapper of the resource's rows.
+func NewMapper(r *Resource) *Mapper {
+	return &Mapper{resource: r, machine: expression.NewMachine()}
+}
+
+// Map makes a record of row in dst, which it reuses when it is long enough: one
+// value a field of the entity, absent where the resource lacks the field. The
+// reasons name every field that could not be made, which is then absent.
+func (m *Mapper) Map(dst record.Record, row record.Row, now time.Time) (record.Record, []record.Reason) {
+	fields := m.resource.Entity.Schema.Fields
+	if len(dst) < len(fields) {
+		dst = make(record.Record, len(fields))
+	}
+	m.input = expression.Input{Row: row, Now: now}
+	var reasons []record.Reason
+	for f := range fields {
+		dst[f] = record.Value{}
+		if !m.resource.Has[f] {
+			continue
+		}
+		v, reason := m.field(f, row)
+		if reason != nil {
+			reasons = append(reasons, *reason)
+			continue
+		}
+		dst[f] = v
+	}
+	return dst, reasons
+}
+
+func (m *Mapper) field(f int, row record.Row) (record.Value, *record.Reason) {
+	field := &m.resource.Entity.Schema.Fields[f]
+	reading := &m.resource.Read[f]
+	var v record.Value
+	switch {
+	case reading.Program != nil:
+		var err error
+		if v, err = m.machine.Run(reading.Program, &m.input); err != nil {
+			return v, mappingReason(field, "unevaluable", "cannot be read: "+hide(field, err.Error()))
+		}
+	case reading.Column >= 0 && reading.Column < len(row):
+		v = row[reading.Column]
+	}
+	if field.Kind == record.List {
+		return m.list(f, v)
+	}
+	if m.resource.Entity.Fields[f].Trim && v.Kind() == record.String {
+		v = record.StringValue(strings.TrimSpace(v.Str()))
+	}
+	converted, err := record.Convert(v, field.Kind, m.resource.Locale)
+	if err != nil {
+		return converted, mappingReason(field, "type", "is not a "+field.Kind.String()+hide(field, ": "+err.Error()))
+	}
+	return converted, nil
+}
+
+func mappingReason(field *record.Field, code, message string) *record.Reason {
+	return &record.Reason{Stage: record.StageMapping, Code: code, Field: field.Name, Message: field.Name + " " + message}
+}
+
+// hide keeps what might show a sensitive value out of a message.
+func hide(field *record.Field, text string) string {
+	if field.Sensitive {
+		return ""
+	}
+	return text
+}
+
+// list maps the lines of a list field.
+func (m *Mapper) list(f int, v record.Value) (record.Value, *record.Reason) {
+	field := &m.resource.Entity.Schema.Fields[f]
+	if v.Missing() {
+		return v, nil
+	}
+	if v.Kind() != record.List {
+		return record.Value{}, mappingReason(field, "type", "is not a list")
+	}
+	list := m.resource.list(f)
+	if list == nil {
+		return v, nil
+	}
+	lines := &record.Lines{Rows: make([][]record.Value, len(v.Lines().Rows))}
+	for i, row := range v.Lines().Rows {
+		line, reason := m.line(f, list, row, i)
+		if reason != nil {
+			return record.Value{}, reason
+		}
+		lines.Rows[i] = line
+	}
+	return record.ListValue(lines), nil
+}
+
+func (m *Mapper) line(f int, list *ResourceList, row []record.Value, i int) ([]record.Value, *record.Reason) {
+	schema := m.resource.Entity.Schema.Fields[f].Lines
+	in := expression.Input{Row: row, Parent: m.input.Row, Now: m.input.Now}
+	line := make([]record.Value, len(schema.Fields))
+	for j := range schema.Fields {
+		field, reading := &schema.Fields[j], &list.Read[j]
+		var v record.Value
+		var err error
+		switch {
+		case reading.Program != nil:
+			v, err = m.machine.Run(reading.Program, &in)
+		case reading.Column >= 0 && reading.Column < len(row):
+			v = row[reading.Column]
+		}
+		if err == nil {
+			v, err = record.Convert(v, field.Kind, m.resource.Locale)
+		}
+		if err != nil {
+			whole := &m.resource.Entity.Schema.Fields[f]
+			return nil, mappingReason(whole, "type", fmt.Sprintf("line %d: %s is not a %s%s", i+1, field.Name, field.Kind, hide(field, ": "+err.Error())))
+		}
+		line[j] = v
+	}
+	return line, nil
+}
+
+func (r *Resource) list(field int) *ResourceList {
+	for _, l := range r.Lists {
+		if l.Field == field {
+			return l
+		}
+	}
+	return nil
+}
+
+// ID returns the id this system gave the row, absent where it has none.
+func (m *Mapper) ID(row record.Row) record.Value {
+	if m.resource.ID == nil {
+		return record.Value{}
+	}
+	v, err := m.machine.Run(m.resource.ID, &expression.Input{Row: row})
+	if err != nil || v.IsNull() {
+		return record.Value{}
+	}
+	return v
+}

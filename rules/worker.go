@@ -1,0 +1,171 @@
+package rules
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"headgate/engine/record"
+	"headgate/rules/expression"
+)
+
+// Worker maps and judges records of one flow, for one goroutine; it reuses its scratch.
+type Worker struct {
+	flow   *Flow
+	own    *Ownership
+	mapper *Mapper
+	to     *Mapper
+	input  expression.Input
+	judged []*Rule // the entity's rules this flow judges
+	found  record.Row
+}
+
+// NewWorker returns a worker of the flow.
+func NewWorker(f *Flow) *Worker {
+	return &Worker{flow: f, own: NewOwnership(f), mapper: NewMapper(f.From), to: NewMapper(f.To), judged: f.Judged()}
+}
+
+// Judged returns the entity's rules that the flow judges: those whose fields its
+// source has. Rules are judged only on what the source carries.
+func (f *Flow) Judged() []*Rule {
+	var judged []*Rule
+	for _, rule := range f.From.Entity.Rules {
+		if f.From.carries(rule.Check) && (rule.When == nil || f.From.carries(rule.When)) {
+			judged = append(judged, rule)
+		}
+	}
+	return judged
+}
+
+func (r *Resource) carries(p *expression.Program) bool {
+	return !slices.ContainsFunc(p.Fields(), func(f int) bool { return !r.Has[f] })
+}
+
+// Wanted reports whether the source's filter wants the row, or why nobody can tell.
+func (w *Worker) Wanted(row record.Row, now time.Time) (bool, *record.Reason) {
+	if w.flow.From.Filter == nil {
+		return true, nil
+	}
+	keep, err := w.mapper.machine.Check(w.flow.From.Filter, &expression.Input{Row: row, Now: now})
+	if err != nil {
+		return false, &record.Reason{Stage: record.StageSource, Code: "unevaluable", Message: "the filter of " + w.flow.From.Name + " cannot be evaluated: " + err.Error()}
+	}
+	return keep, nil
+}
+
+// Map makes a record of a row, as Mapper.Map does.
+func (w *Worker) Map(dst record.Record, row record.Row, now time.Time) (record.Record, []record.Reason) {
+	return w.mapper.Map(dst, row, now)
+}
+
+// SourceID returns the id the source gave the row, absent where it has none.
+func (w *Worker) SourceID(row record.Row) record.Value { return w.mapper.ID(row) }
+
+// DestinationID returns the id the destination gave a row, of which it returned
+// the columns of Ownership.Returning.
+func (w *Worker) DestinationID(returning record.Row) record.Value {
+	if w.flow.To.ID == nil {
+		return record.Value{}
+	}
+	if len(w.found) < len(w.flow.To.Columns.Names) {
+		w.found = make(record.Row, len(w.flow.To.Columns.Names))
+	}
+	for i, c := range w.flow.To.ID.Columns() {
+		if i < len(returning) {
+			w.found[c] = returning[i]
+		}
+	}
+	return w.to.ID(w.found)
+}
+
+// Current returns the destination's row as a record, leniently: a field that
+// cannot be mapped is absent.
+func (w *Worker) Current(read record.Row) record.Record {
+	r, _ := w.to.Map(nil, read, w.input.Now)
+	return r
+}
+
+// Filter reports whether the flow wants the record. A filter that cannot be
+// evaluated rejects it (promise 6).
+func (w *Worker) Filter(r record.Record, facts expression.Facts, now time.Time) (keep bool, v Verdict) {
+	if w.flow.Filter == nil {
+		return true, v
+	}
+	w.input = expression.Input{Record: r, Facts: facts, Now: now}
+	keep, err := w.mapper.machine.Check(w.flow.Filter, &w.input)
+	switch {
+	case errors.Is(err, expression.ErrLacking):
+		v.Lacking = true
+	case err != nil:
+		v.fail(Reject, record.Reason{Stage: record.StageRule, Code: "unevaluable", Message: "the filter cannot be evaluated: " + err.Error()}, nil)
+	}
+	return keep, v
+}
+
+// Write returns what the record gives each column of Ownership.Columns, in dst:
+// absent where the record carries nothing. An expression without a result rejects.
+func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, reference string, facts expression.Facts, now time.Time) ([]record.Value, Verdict) {
+	var v Verdict
+	w.input = expression.Input{Record: r, Facts: facts, Now: now, Names: []record.Value{id, record.StringValue(reference)}}
+	for i, writing := range w.own.Writes {
+		if writing.Program == nil {
+			dst = append(dst, w.plain(i, writing, r))
+			continue
+		}
+		if w.nothingCarried(writing, r) {
+			dst = append(dst, record.Value{})
+			continue
+		}
+		value, err := w.mapper.machine.Run(writing.Program, &w.input)
+		if errors.Is(err, expression.ErrLacking) {
+			v.Lacking = true
+			return dst, v
+		}
+		if err != nil {
+			v.fail(Reject, record.Reason{Stage: record.StageMapping, Code: "write", Message: "column " + writing.Column + " cannot be made: " + err.Error()}, nil)
+		}
+		dst = append(dst, value)
+	}
+	return dst, v
+}
+
+func (w *Worker) plain(i int, writing *Writing, r record.Record) record.Value {
+	v := r[writing.Field]
+	if writing.List == nil || v.Kind() != record.List || len(writing.List.Write) == 0 {
+		return v
+	}
+	lines := &record.Lines{Rows: make([][]record.Value, len(v.Lines().Rows))}
+	for k, line := range v.Lines().Rows {
+		row := make([]record.Value, len(writing.List.Write))
+		for c, lw := range writing.List.Write {
+			if lw.Program == nil {
+				row[c] = line[lw.Field]
+				continue
+			}
+			value, err := w.mapper.machine.Run(lw.Program, &expression.Input{Record: line, Now: w.input.Now})
+			if err == nil {
+				row[c] = value
+			}
+		}
+		lines.Rows[k] = row
+	}
+	return record.ListValue(lines)
+}
+
+// nothingCarried reports whether a column's fields are all absent: then it is not touched.
+func (w *Worker) nothingCarried(writing *Writing, r record.Record) bool {
+	if len(writing.Uses) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(writing.Uses, func(f int) bool { return !r[f].IsAbsent() })
+}
+
+// fail adds a failure. The first of the worst stands first.
+func (v *Verdict) fail(severity Severity, reason record.Reason, rule *Rule) {
+	if severity > v.Severity {
+		v.Severity, v.Rule = severity, rule
+		v.Failures = append([]record.Reason{reason}, v.Failures...)
+		return
+	}
+	v.Failures = append(v.Failures, reason)
+}
