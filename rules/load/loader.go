@@ -1,0 +1,168 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"headgate/connectors"
+	"headgate/rules"
+	"headgate/rules/expression"
+)
+
+// loader compiles one ruleset.
+type loader struct {
+	sources     map[string][]byte
+	diagnostics Diagnostics
+	kinds       []connectors.Kind
+	ruleset     *rules.Ruleset
+
+	top        map[string][]*block // by type, in file order
+	connectors map[string]*rules.Connector
+	resources  map[*rules.Resource]*block
+	entities   map[string]*rules.Entity
+	entityAt   map[*rules.Entity]*block
+	lookups    map[string]*rules.Lookup
+	lookupAt   map[*rules.Lookup]*block
+	connectAt  map[*rules.Connector]*block
+	asked      map[string]bool // lookups that something asks
+	functions  []expression.Lookup
+}
+
+// Load compiles files into a ruleset. With errors among the diagnostics the
+// ruleset is incomplete and must not be used.
+func Load(dir string, files []File, kinds []connectors.Kind) (*rules.Ruleset, Diagnostics) {
+	l := &loader{
+		sources: make(map[string][]byte), kinds: kinds,
+		ruleset:    &rules.Ruleset{Dir: dir, Digest: Digest(files)},
+		top:        make(map[string][]*block),
+		connectors: make(map[string]*rules.Connector), resources: make(map[*rules.Resource]*block),
+		entities: make(map[string]*rules.Entity), entityAt: make(map[*rules.Entity]*block),
+		lookups: make(map[string]*rules.Lookup), lookupAt: make(map[*rules.Lookup]*block),
+		connectAt: make(map[*rules.Connector]*block), asked: make(map[string]bool),
+	}
+	if len(files) == 0 || len(files) > maxFiles {
+		l.at(Error, "empty", dir, 0, 0, "", fmt.Sprintf("a ruleset is 1 to %d files *.hcl in one directory; there are %d", maxFiles, len(files)), "`headgate init` makes one to start from")
+		return l.ruleset, l.diagnostics
+	}
+	for _, f := range files {
+		l.parse(f)
+	}
+	l.compile()
+	return l.ruleset, l.sorted()
+}
+
+var topLevel = []string{"headgate", "connector", "entity", "lookup", "flow", "alert", "test"}
+
+func (l *loader) parse(f File) {
+	l.sources[f.Name] = f.Bytes
+	if message, hint, at := unreadable(f.Bytes); message != "" {
+		if len(f.Bytes) > maxFile {
+			l.sources[f.Name] = nil
+		}
+		l.at(Error, "file", f.Name, at, at+1, "", message, hint)
+		return
+	}
+	parsed, diags := hclsyntax.ParseConfig(f.Bytes, f.Name, hcl.InitialPos)
+	l.syntax(diags)
+	if parsed == nil {
+		return
+	}
+	body := parsed.Body.(*hclsyntax.Body)
+	for name, a := range body.Attributes {
+		l.at(Error, "unknown_argument", f.Name, a.NameRange.Start.Byte, a.NameRange.End.Byte, "", fmt.Sprintf("a file has no argument %q", name), "arguments stand in blocks: "+fmt.Sprint(topLevel))
+	}
+	for _, b := range body.Blocks {
+		if !slices.Contains(topLevel, b.Type) {
+			hint := suggest(b.Type, topLevel)
+			if b.Type == "tally" {
+				hint = "tally is not part of this version"
+			}
+			l.at(Error, "unknown_block", f.Name, b.TypeRange.Start.Byte, b.TypeRange.End.Byte, "", fmt.Sprintf("there is no block %q", b.Type), hint)
+			continue
+		}
+		labels := 1
+		if b.Type == "headgate" {
+			labels = 0
+		}
+		l.top[b.Type] = append(l.top[b.Type], l.block(b, labels))
+	}
+	if string(Format(f.Bytes)) != string(f.Bytes) && !diags.HasErrors() {
+		l.at(Warning, "format", f.Name, 0, 0, "", "the file is not in canonical form", "`headgate fmt` writes it so")
+	}
+}
+
+// compile goes from what stands alone to what needs the others.
+func (l *loader) compile() {
+	l.settingsBlock()
+	each(l, "connector", l.declareConnector)
+	each(l, "entity", l.declareEntity)
+	l.declareResources()
+	each(l, "lookup", l.declareLookup)
+	for _, e := range l.ruleset.Entities {
+		l.entityRules(e)
+	}
+	for _, c := range l.ruleset.Connectors {
+		for _, r := range c.Resources {
+			l.compileResource(r)
+		}
+	}
+	each(l, "flow", l.compileFlow)
+	each(l, "alert", l.compileAlert)
+	each(l, "test", l.compileTest)
+	l.checkWriters()
+	l.lint()
+}
+
+// each compiles the blocks of a type, and tells names that stand twice.
+func each(l *loader, kind string, compile func(*block)) {
+	first := make(map[string]*block)
+	for _, b := range l.top[kind] {
+		if other, twice := first[b.label]; twice {
+			b.fail(b.head, "twice", fmt.Sprintf("%s stands twice", b.name), fmt.Sprintf("the first is at %s:%d", other.file, other.head.Start.Line))
+			continue
+		}
+		first[b.label] = b
+		compile(b)
+	}
+}
+
+// The defaults of the headgate block.
+const defaultPoll = 30 * time.Second
+
+func (l *loader) settingsBlock() {
+	l.ruleset.Settings = rules.Settings{Log: rules.LogSettings{Level: "info"}, Zone: time.UTC, Poll: defaultPoll}
+	all := l.top["headgate"]
+	if len(all) == 0 {
+		return
+	}
+	for _, more := range all[1:] {
+		more.fail(more.head, "twice", "there is more than one headgate block", "keep one")
+	}
+	b, s := all[0], &l.ruleset.Settings
+	s.State, _, _ = b.text("state")
+	if zone := b.zone("zone"); zone != nil {
+		s.Zone = zone
+	}
+	if log := b.one("log"); log != nil {
+		if w, ok := log.word("level", "debug", "info", "warn", "error"); ok {
+			s.Log.Level = w
+		}
+		if w, ok := log.word("format", "text", "json"); ok {
+			s.Log.Format = w
+		}
+		log.done()
+	}
+	if retain := b.one("retain"); retain != nil {
+		s.Retain = rules.Retain{Records: retain.duration("records", 0), Journal: retain.duration("journal", 0), Exceptions: retain.duration("exceptions", 0)}
+		retain.done()
+	}
+	if reload := b.one("reload"); reload != nil {
+		s.Poll = reload.duration("poll", defaultPoll)
+		reload.done()
+	}
+	b.done()
+}
