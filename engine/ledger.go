@@ -56,6 +56,7 @@ type JournalRow struct {
 	Digest   string // of the ruleset
 	Pass     uint64
 	Time     time.Time
+	Why      string // of a row that moved a position by hand
 }
 
 // Intent is what a batch is about to write, kept before its first byte leaves.

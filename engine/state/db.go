@@ -1,0 +1,198 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"headgate/engine"
+	"headgate/engine/record"
+)
+
+// FileName is the name of the state file in the state directory.
+const FileName = "headgate.db"
+
+// lockWait is how long opening waits for another process to let go of the file.
+const lockWait = 2 * time.Second
+
+var (
+	ledgersBucket = []byte("ledgers")
+	idsBucket     = []byte("ids")
+	linksBucket   = []byte("links")
+)
+
+// DB is the state of one installation: all its ledgers in one file. It is safe for
+// use by many goroutines.
+type DB struct {
+	Now    func() time.Time
+	bolt   *bolt.DB
+	failed atomic.Bool
+}
+
+// Open opens the state in dir for one process, making it when it is new.
+func Open(dir string, now func() time.Time) (*DB, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	return open(dir, now, false)
+}
+
+// OpenReadOnly opens the state in dir to be read, beside other readers. A state
+// that was never written is an error that wraps fs.ErrNotExist.
+func OpenReadOnly(dir string, now func() time.Time) (*DB, error) {
+	if _, err := os.Stat(filepath.Join(dir, FileName)); err != nil {
+		return nil, fmt.Errorf("open the state: %w", err)
+	}
+	return open(dir, now, true)
+}
+
+func open(dir string, now func() time.Time, readOnly bool) (*DB, error) {
+	path := filepath.Join(dir, FileName)
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		return nil, fmt.Errorf("open the state %s: the file is empty: restore a backup, or move it away to begin anew", path)
+	}
+	b, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: readOnly, FreelistType: bolt.FreelistMapType})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("open the state %s: another headgate holds it (%s): stop it first, or ask it", path, holder(dir))
+	case err != nil:
+		return nil, fmt.Errorf("open the state %s: %w", path, err)
+	}
+	if !readOnly {
+		note := fmt.Sprintf("process %d\n", os.Getpid())
+		if err := os.WriteFile(filepath.Join(dir, "lock"), []byte(note), 0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("note who holds the state: %w", err), b.Close())
+		}
+	}
+	return &DB{bolt: b, Now: now}, nil
+}
+
+// holder says who noted last that it holds the state.
+func holder(dir string) string {
+	note, err := os.ReadFile(filepath.Join(dir, "lock"))
+	if err != nil {
+		return "it left no note of itself"
+	}
+	return strings.TrimSpace(string(note))
+}
+
+// Close closes the state.
+func (db *DB) Close() error { return db.bolt.Close() }
+
+func (db *DB) view(f func(*bolt.Tx) error) error {
+	if db.failed.Load() {
+		return engine.ErrStateUncertain
+	}
+	return db.bolt.View(f)
+}
+
+// update commits one transaction. After an error nobody knows what the file holds,
+// and nothing is read from it or written to it any more (R4).
+func (db *DB) update(f func(*bolt.Tx) error) error {
+	if db.failed.Load() {
+		return engine.ErrStateUncertain
+	}
+	if err := db.bolt.Update(f); err != nil {
+		db.failed.Store(true)
+		return fmt.Errorf("%w: %w", engine.ErrStateUncertain, err)
+	}
+	return nil
+}
+
+// Ledger implements engine.State. The ledger is made when something is settled.
+func (db *DB) Ledger(name, from, to string) (engine.Ledger, error) {
+	return &ledger{db: db, name: name, from: from, to: to}, nil
+}
+
+// Ledgers implements engine.State.
+func (db *DB) Ledgers() (names []string, err error) {
+	err = db.view(func(tx *bolt.Tx) error {
+		b := tx.Bucket(ledgersBucket)
+		if b == nil {
+			return nil
+		}
+		return b.ForEachBucket(func(k []byte) error {
+			names = append(names, string(k))
+			return nil
+		})
+	})
+	return names, err
+}
+
+// Drop implements engine.State.
+func (db *DB) Drop(name string) error {
+	names, err := db.Ledgers()
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if n == name {
+			return db.update(func(tx *bolt.Tx) error { return tx.Bucket(ledgersBucket).DeleteBucket([]byte(name)) })
+		}
+	}
+	return nil
+}
+
+// IDs implements engine.State.
+func (db *DB) IDs(resource string, keys []record.Key, ids []record.Value) error {
+	clear(ids)
+	return db.resourceView(idsBucket, resource, func(b *bolt.Bucket) error {
+		for i, key := range keys {
+			v := b.Get([]byte(key))
+			if v == nil {
+				continue
+			}
+			body, err := unseal(v)
+			if err == nil {
+				ids[i], _, err = record.DecodeValue(body)
+			}
+			if err != nil {
+				return &DamagedError{Bucket: "ids/" + resource, Key: string(key), Err: err}
+			}
+		}
+		return nil
+	})
+}
+
+// KeyOf implements engine.State.
+func (db *DB) KeyOf(resource string, id record.Value) (key record.Key, found bool, err error) {
+	err = db.resourceView(linksBucket, resource, func(b *bolt.Bucket) error {
+		v := b.Get(idKey(id))
+		if v == nil {
+			return nil
+		}
+		body, err := unseal(v)
+		if err != nil {
+			return &DamagedError{Bucket: "links/" + resource, Key: id.Text(), Err: err}
+		}
+		key, found = record.Key(body), true
+		return nil
+	})
+	return key, found, err
+}
+
+func (db *DB) resourceView(kind []byte, resource string, f func(*bolt.Bucket) error) error {
+	return db.view(func(tx *bolt.Tx) error {
+		b := tx.Bucket(kind)
+		if b != nil {
+			b = b.Bucket([]byte(resource))
+		}
+		if b == nil {
+			return nil
+		}
+		return f(b)
+	})
+}
+
+// Missing reports whether err says that there is no state yet.
+func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+var _ engine.State = (*DB)(nil)
