@@ -24,7 +24,9 @@ type table struct {
 	rowid    bool            // it has one: the last word in any order
 }
 
-func newTable(c *connector, r connectors.Resource) table { return table{connector: c, resource: r, mu: new(sync.Mutex)} }
+func newTable(c *connector, r connectors.Resource) table {
+	return table{connector: c, resource: r, mu: new(sync.Mutex)}
+}
 
 // Place implements connectors.Source and connectors.Destination.
 func (t *table) Place() (string, error) { return placeOf(t.connector, t.resource) }
