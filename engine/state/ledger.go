@@ -229,7 +229,7 @@ func (l *ledger) Intent() (intent *engine.Intent, err error) {
 // Journal implements engine.Ledger.
 func (l *ledger) Journal(after uint64, limit int) (rows []engine.JournalRow, err error) {
 	err = l.view(func(b *bolt.Bucket) error {
-		return walk(b.Bucket(journalBucket), number(after+1), limit, func(k, v []byte) error {
+		return walk(b.Bucket(journalBucket), number(after), limit, func(k, v []byte) error {
 			var row engine.JournalRow
 			if err := unsealJSON(v, &row); err != nil {
 				return l.damaged("journal", k, err)

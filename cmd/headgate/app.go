@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"headgate/connectors"
+	"headgate/connectors/builtin"
+	"headgate/engine"
+	"headgate/engine/exceptions"
+	"headgate/engine/state"
+	"headgate/rules"
+	"headgate/rules/load"
+)
+
+const (
+	defaultState = "/var/lib/headgate"
+	leastRoom    = 64 << 20 // bytes that must be free before a batch
+)
+
+// app is what all commands share.
+type app struct {
+	out, err    io.Writer
+	config      string
+	stateDir    string
+	credentials string
+	output      string
+}
+
+// load reads and compiles a ruleset. Mistakes are shown; errors among them end
+// the command with the given code.
+func (a *app) load(dir string, code int) (*rules.Ruleset, error) {
+	files, err := load.Read(dir)
+	if err != nil {
+		return nil, &exit{code, fmt.Errorf("%w: give the directory with --config, or make one with `headgate init`", err)}
+	}
+	set, diags := load.Load(dir, files, builtin.Kinds())
+	if !diags.HasErrors() {
+		return set, nil
+	}
+	var wrong load.Diagnostics
+	for _, d := range diags {
+		if d.Severity == load.Error {
+			wrong = append(wrong, d)
+		}
+	}
+	_, _ = io.WriteString(a.err, safe(wrong.String()))
+	return nil, &exit{code, fmt.Errorf("the ruleset in %s has %s: nothing was done", dir, counted(len(wrong), "mistake"))}
+}
+
+// statePath is where the state of a ruleset is kept.
+func (a *app) statePath(set *rules.Ruleset) string {
+	switch {
+	case a.stateDir != "":
+		return a.stateDir
+	case set.Settings.State == "":
+		return defaultState
+	case filepath.IsAbs(set.Settings.State):
+		return set.Settings.State
+	}
+	return filepath.Join(set.Dir, set.Settings.State)
+}
+
+// openState opens the state to be read. One that was never written is empty.
+func (a *app) openState(set *rules.Ruleset) (*state.DB, error) {
+	db, err := state.OpenReadOnly(a.statePath(set), time.Now)
+	if state.Missing(err) {
+		return nil, fmt.Errorf("there is no state in %s yet: nothing was run", a.statePath(set))
+	}
+	return db, err
+}
+
+// engine makes an engine of a ruleset over a state.
+func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog) *engine.Engine {
+	return engine.New(engine.Config{
+		Ruleset: set, Open: a.opener(set), State: s, Exceptions: log, Clock: clock{},
+		Jitter: func(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) },
+		Log:    a.logger(set),
+		Room:   func() error { return room(a.statePath(set)) },
+	})
+}
+
+func (a *app) logger(set *rules.Ruleset) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(set.Settings.Log.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	format := set.Settings.Log.Format
+	if format == "text" || format == "" && isTerminal(a.err) {
+		return slog.New(slog.NewTextHandler(safeWriter{a.err}, options))
+	}
+	return slog.New(slog.NewJSONHandler(safeWriter{a.err}, options))
+}
+
+// clock is the real time.
+type clock struct{}
+
+func (clock) Now() time.Time { return time.Now() }
+
+func (clock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// room reports that the disk of the state is nearly full, before it is.
+func room(dir string) error {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("ask how much room is left in %s: %w", dir, err)
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < leastRoom {
+		return fmt.Errorf("only %d MiB are free in %s, and %d are needed: make room and run again; nothing was lost", free>>20, dir, leastRoom>>20)
+	}
+	return nil
+}
+
+// opener opens connectors of their kinds.
+func (a *app) opener(set *rules.Ruleset) func(*rules.Connector) (connectors.Connector, error) {
+	return func(c *rules.Connector) (connectors.Connector, error) {
+		for _, kind := range builtin.Kinds() {
+			if kind.Name == c.Type {
+				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Wait: waiter(c.Rate), Secret: a.secret, Dir: set.Dir})
+			}
+		}
+		return nil, fmt.Errorf("no connector type is called %q", c.Type)
+	}
+}
+
+// waiter keeps to a rate of requests.
+func waiter(r rules.Rate) func(context.Context) error {
+	if r.Count == 0 {
+		return nil
+	}
+	limiter := rate.NewLimiter(rate.Limit(float64(r.Count)/r.Per.Seconds()), 1)
+	return limiter.Wait
+}
+
+// secret resolves a secret. A file that others may read is refused.
+func (a *app) secret(s connectors.Secret) (string, error) {
+	switch s.From {
+	case "env":
+		v, ok := os.LookupEnv(s.Name)
+		if !ok {
+			return "", fmt.Errorf("%s: the environment has no such variable", s.Reference())
+		}
+		return v, nil
+	case "credential":
+		if a.credentials == "" {
+			return "", fmt.Errorf("%s: there is no directory of credentials: use LoadCredential= in the unit, or --credentials", s.Reference())
+		}
+		return secretFile(s, filepath.Join(a.credentials, filepath.Base(s.Name)))
+	}
+	return secretFile(s, s.Name)
+}
+
+func secretFile(s connectors.Secret, path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", s.Reference(), err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s: %s may be read by others: chmod 600 it", s.Reference(), path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", s.Reference(), err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+func (a *app) exceptionsDir(set *rules.Ruleset) string {
+	return filepath.Join(a.statePath(set), "exceptions")
+}
+
+// writable opens state and exception log to be written.
+func (a *app) writable(set *rules.Ruleset) (*state.DB, *exceptions.Log, error) {
+	db, err := state.Open(a.statePath(set), time.Now)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := exceptions.Open(a.exceptionsDir(set))
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, err
+	}
+	return db, log, nil
+}

@@ -1,0 +1,448 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"headgate/connectors/builtin"
+	"headgate/engine"
+	"headgate/engine/exceptions"
+	"headgate/engine/record"
+	"headgate/engine/state"
+	"headgate/rules"
+	"headgate/rules/load"
+)
+
+// quietRuleset loads the ruleset for completion, which must not print.
+func (a *app) quietRuleset() *rules.Ruleset {
+	files, err := load.Read(a.config)
+	if err != nil {
+		return nil
+	}
+	set, _ := load.Load(a.config, files, builtin.Kinds())
+	return set
+}
+
+func (a *app) completeFlows(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if set := a.quietRuleset(); set != nil {
+		for _, f := range set.Flows {
+			names = append(names, f.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRecords completes an entity, then a key of it.
+func (a *app) completeRecords(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	set := a.quietRuleset()
+	if set == nil || len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var all []string
+	if len(args) == 0 {
+		for _, e := range set.Entities {
+			all = append(all, e.Name)
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp
+	}
+	db, err := a.openState(set)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer func() { _ = db.Close() }()
+	for _, f := range flowsOf(set, args[0]) {
+		entries, err := mustLedger(db, f).Entries(engine.LedgerKey(""), 200)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if text := engine.KeyText(f.From.Entity, e.Key[1:]); strings.HasPrefix(text, begun) {
+				all = append(all, text)
+			}
+		}
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+func flowsOf(set *rules.Ruleset, entity string) []*rules.Flow {
+	var flows []*rules.Flow
+	for _, f := range set.Flows {
+		if f.From.Entity.Name == entity {
+			flows = append(flows, f)
+		}
+	}
+	return flows
+}
+
+func mustLedger(db *state.DB, f *rules.Flow) engine.Ledger {
+	l, err := db.Ledger(engine.LedgerName(f.Name, f.Mode), f.From.Connector.Name+"."+f.From.Name, f.To.Connector.Name+"."+f.To.Name)
+	if err != nil {
+		panic(err) // opening a ledger does no I/O
+	}
+	return l
+}
+
+func findFlow(set *rules.Ruleset, name string) (*rules.Flow, error) {
+	var names []string
+	for _, f := range set.Flows {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return nil, fmt.Errorf("no flow is called %q: there are %s", name, strings.Join(names, ", "))
+}
+
+func (a *app) traceCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "trace ENTITY KEY", Short: "what became of a record, in all flows of the entity", Args: cobra.ExactArgs(2),
+		ValidArgsFunction: a.completeRecords,
+		RunE:              func(_ *cobra.Command, args []string) error { return a.trace(args[0], args[1]) },
+	}
+}
+
+func (a *app) trace(entity, text string) (err error) {
+	set, err := a.load(a.config, exitBadRuleset)
+	if err != nil {
+		return err
+	}
+	flows := flowsOf(set, entity)
+	if len(flows) == 0 {
+		return fmt.Errorf("no flow moves an entity called %q", entity)
+	}
+	key, err := engine.ParseKey(flows[0].From.Entity, text)
+	if err != nil {
+		return err
+	}
+	db, err := a.openState(set)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	a.printf("%s %s\n", entity, oneLine(text))
+	for _, f := range flows {
+		if err := a.traceFlow(db, f, key); err != nil {
+			return err
+		}
+	}
+	return a.traceExceptions(set, entity, text)
+}
+
+func (a *app) traceFlow(db *state.DB, f *rules.Flow, key record.Key) error {
+	l := mustLedger(db, f)
+	keys, entries := []record.Key{engine.LedgerKey(key)}, make([]engine.Entry, 1)
+	if err := l.Find(keys, entries); err != nil {
+		return err
+	}
+	p := a.painter()
+	e := &entries[0]
+	a.printf("\nflow %s (%s)\n", p.bold(f.Name), f.Mode)
+	if !e.Known() {
+		a.printf("  never seen\n")
+		return nil
+	}
+	rows, err := l.Journal(e.Journal-1, 1)
+	if err != nil {
+		return err
+	}
+	a.printf("  %s %s", mark(p, e.Outcome), e.Outcome)
+	if len(rows) == 1 {
+		a.printf("  in batch %d of pass %d, %s, under ruleset %s", rows[0].Number, e.Pass, rows[0].Time.UTC().Format("2006-01-02 15:04:05Z"), rows[0].Digest)
+		if rows[0].Part != "" {
+			a.printf(", from %s", oneLine(rows[0].Part))
+		}
+	}
+	a.printf("\n")
+	if e.Delivered && e.Outcome.Open() {
+		a.printf("  an earlier version was delivered\n")
+	}
+	if !e.Version.Missing() {
+		a.printf("  version delivered: %s\n", oneLine(e.Version.Text()))
+	}
+	return a.traceIDs(db, f, key)
+}
+
+func (a *app) traceIDs(db *state.DB, f *rules.Flow, key record.Key) error {
+	for _, r := range []*rules.Resource{f.From, f.To} {
+		ids := make([]record.Value, 1)
+		name := r.Connector.Name + "." + r.Name
+		if err := db.IDs(name, []record.Key{key}, ids); err != nil {
+			return err
+		}
+		if !ids[0].Missing() {
+			a.printf("  id in %s: %s\n", name, oneLine(ids[0].Text()))
+		}
+	}
+	return nil
+}
+
+func (a *app) traceExceptions(set *rules.Ruleset, entity, key string) error {
+	first := true
+	for x, err := range exceptions.Read(a.exceptionsDir(set)) {
+		if _, line := errors.AsType[*exceptions.LineError](err); line {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if x.Entity != entity || x.Key != key {
+			continue
+		}
+		if first {
+			a.printf("\nexceptions\n")
+			first = false
+		}
+		text := x.Outcome.String() + ": " + x.Reason.Message
+		if x.Closed != "" {
+			text = "closed: " + x.Closed
+		}
+		a.printf("  %s  %s  %s\n", x.Time.UTC().Format("2006-01-02 15:04:05Z"), x.ID[:min(8, len(x.ID))], oneLine(text))
+	}
+	return nil
+}
+
+func (a *app) checkpointCommand() *cobra.Command {
+	c := &cobra.Command{Use: "checkpoint", Short: "where each flow stands in its source", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	show := &cobra.Command{Use: "show [FLOW]", Short: "positions by part", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeFlows, RunE: func(_ *cobra.Command, args []string) error { return a.showCheckpoints(args) }}
+	var why string
+	var yes bool
+	rewind := &cobra.Command{Use: "rewind FLOW [PART]", Short: "read a part, or all, again from the beginning; what is unchanged stays unchanged", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeFlows, RunE: func(_ *cobra.Command, args []string) error {
+		part := ""
+		if len(args) > 1 {
+			part = args[1]
+		}
+		return a.moveCheckpoint(args[0], part, len(args) == 1, "", why, yes)
+	}}
+	set := &cobra.Command{Use: "set FLOW PART POSITION", Short: "go on reading a part at a position", Args: cobra.ExactArgs(3), ValidArgsFunction: a.completeFlows, RunE: func(_ *cobra.Command, args []string) error {
+		return a.moveCheckpoint(args[0], args[1], false, record.Position(args[2]), why, yes)
+	}}
+	for _, x := range []*cobra.Command{rewind, set} {
+		x.Flags().StringVar(&why, "why", "", "the reason, kept in the journal")
+		x.Flags().BoolVar(&yes, "yes", false, "do it")
+	}
+	c.AddCommand(show, rewind, set)
+	return c
+}
+
+func (a *app) showCheckpoints(args []string) (err error) {
+	set, err := a.load(a.config, exitBadRuleset)
+	if err != nil {
+		return err
+	}
+	db, err := a.openState(set)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for _, f := range set.Flows {
+		if len(args) > 0 && f.Name != args[0] {
+			continue
+		}
+		l := mustLedger(db, f)
+		h, err := l.Header()
+		if err != nil {
+			return err
+		}
+		positions, err := l.Positions()
+		if err != nil {
+			return err
+		}
+		a.printf("%s  pass %d, %d read in all, %d keys known\n", a.painter().bold(f.Name), h.Pass, h.Read, h.Known)
+		if h.Paused != "" {
+			a.printf("  PAUSED since %s: %s\n", h.PausedAt.UTC().Format("2006-01-02 15:04:05Z"), oneLine(h.Paused))
+		}
+		var parts []string
+		for part := range positions {
+			parts = append(parts, part)
+		}
+		sort.Strings(parts)
+		for _, part := range parts {
+			a.printf("  %s  %s\n", pad(oneLine(partName(part)), 28), oneLine(string(positions[part])))
+		}
+	}
+	return nil
+}
+
+func partName(part string) string {
+	if part == "" {
+		return "(the whole)"
+	}
+	return part
+}
+
+func (a *app) moveCheckpoint(flow, part string, all bool, to record.Position, why string, yes bool) error {
+	if !yes || why == "" {
+		return usage("moving a checkpoint needs --why \"…\" and --yes: records are read again or passed over")
+	}
+	return a.changeLedger(flow, func(l engine.Ledger) error {
+		parts := map[string]record.Position{part: ""}
+		if all {
+			var err error
+			if parts, err = l.Positions(); err != nil {
+				return err
+			}
+		}
+		for p := range parts {
+			if err := l.SetPosition(p, to, why); err != nil {
+				return err
+			}
+			a.printf("%s: %s is read again from %s\n", flow, partName(p), orBeginning(to))
+		}
+		return nil
+	})
+}
+
+func orBeginning(p record.Position) string {
+	if p == "" {
+		return "the beginning"
+	}
+	return string(p)
+}
+
+// changeLedger opens the state to change the ledger of one flow.
+func (a *app) changeLedger(flow string, change func(engine.Ledger) error) error {
+	set, err := a.load(a.config, exitBadRuleset)
+	if err != nil {
+		return err
+	}
+	f, err := findFlow(set, flow)
+	if err != nil {
+		return err
+	}
+	db, log, err := a.writable(set)
+	if err != nil {
+		return err
+	}
+	return errors.Join(change(mustLedger(db, f)), log.Close(), db.Close())
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	var moved, fresh bool
+	c := &cobra.Command{
+		Use: "resume FLOW", Short: "end the pause of a flow", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeFlows,
+		RunE: func(_ *cobra.Command, args []string) error { return a.resume(args[0], moved, fresh) },
+	}
+	c.Flags().BoolVar(&moved, "same-records", false, "the resource has another address and the same records: keep the ledger")
+	c.Flags().BoolVar(&fresh, "other-records", false, "the resource is another system: forget the ledger and start at the beginning")
+	c.MarkFlagsMutuallyExclusive("same-records", "other-records")
+	return c
+}
+
+func (a *app) resume(flow string, moved, fresh bool) (err error) {
+	set, err := a.load(a.config, exitBadRuleset)
+	if err != nil {
+		return err
+	}
+	f, err := findFlow(set, flow)
+	if err != nil {
+		return err
+	}
+	db, log, err := a.writable(set)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close(), db.Close()) }()
+	l := mustLedger(db, f)
+	h, err := l.Header()
+	if err != nil {
+		return err
+	}
+	elsewhere := strings.Contains(h.Paused, "its ledger belongs to")
+	switch {
+	case h.Paused == "":
+		a.printf("%s is not paused\n", flow)
+		return nil
+	case elsewhere && !moved && !fresh:
+		return usage("%s is paused because %s; say --same-records when only the address changed, or --other-records when it is another system", flow, h.Paused)
+	case fresh:
+		if err := db.Drop(engine.LedgerName(f.Name, f.Mode)); err != nil {
+			return err
+		}
+		a.printf("%s forgot its ledger and starts at the beginning\n", flow)
+		return nil
+	case moved:
+		h.From, h.To = "", ""
+	}
+	h.Paused = ""
+	if err := l.Settle(&engine.Settlement{Header: &h}); err != nil {
+		return err
+	}
+	a.printf("%s goes on at its next run\n", flow)
+	return nil
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	return &cobra.Command{Use: "verify", Short: "audit the state: every record read has an outcome", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return a.verify() }}
+}
+
+func (a *app) verify() (err error) {
+	set, err := a.load(a.config, exitBadRuleset)
+	if err != nil {
+		return err
+	}
+	db, err := a.openState(set)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	open, damaged, err := exceptions.Current(a.exceptionsDir(set))
+	if err != nil {
+		return err
+	}
+	bad := len(damaged)
+	for _, d := range damaged {
+		a.printf("exception log: %s\n", safe(d.Error()))
+	}
+	names, err := db.Ledgers()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		n, err := a.verifyLedger(db, name, open)
+		if err != nil {
+			return err
+		}
+		bad += n
+	}
+	if bad > 0 {
+		return &exit{exitFailed, fmt.Errorf("%s found: keep the state directory as it is and ask for help", counted(bad, "violation"))}
+	}
+	return nil
+}
+
+func (a *app) verifyLedger(db *state.DB, name string, open []exceptions.State) (int, error) {
+	l, err := db.Ledger(name, "", "")
+	if err != nil {
+		return 0, err
+	}
+	ids := make(map[string]bool)
+	flow := strings.TrimSuffix(name, " (observe)")
+	for _, x := range open {
+		if x.Flow == flow {
+			ids[x.ID] = true
+		}
+	}
+	report, err := engine.Verify(name, l, ids)
+	if err != nil {
+		return 0, err
+	}
+	a.printf("%s: %d batches, %d records read, %d keys, %d waiting: ", name, report.Batches, report.Read, report.Entries, report.Open)
+	if len(report.Violations) == 0 {
+		a.printf("all accounted for\n")
+	} else {
+		a.printf("%s\n", counted(len(report.Violations), "violation"))
+	}
+	for _, v := range report.Violations {
+		a.printf("  VIOLATION %s\n", oneLine(v))
+	}
+	for _, n := range report.Notes {
+		a.printf("  note: %s\n", oneLine(n))
+	}
+	return len(report.Violations), nil
+}

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"fmt"
+
+	"headgate/engine/record"
+)
+
+// verifyPage is how much of a ledger is looked at at a time.
+const verifyPage = 1000
+
+// Report is what verifying one ledger found.
+type Report struct {
+	Ledger     string
+	Batches    int64
+	Read       int64
+	Entries    int64
+	Open       int64
+	Violations []string
+	Notes      []string
+}
+
+// Verify audits one ledger (promise 1): in each journal row, rows read are the sum
+// of its outcomes; the intervals of a part follow each other without a gap; totals
+// equal the counters; entries name journal rows there are; open records are the
+// entries whose outcome is open. openExceptions, when not nil, are the ids of the
+// exceptions of this flow that the log says are open.
+func Verify(name string, l Ledger, openExceptions map[string]bool) (*Report, error) {
+	v := &verifier{Report: Report{Ledger: name}, ledger: l, positions: make(map[string]record.Position)}
+	var err error
+	if v.header, err = l.Header(); err != nil {
+		return nil, err
+	}
+	for _, step := range []func() error{v.journal, v.ends, v.entries, func() error { return v.opens(openExceptions) }} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("verify %s: %w", name, err)
+		}
+	}
+	return &v.Report, nil
+}
+
+type verifier struct {
+	Report
+	ledger      Ledger
+	header      Header
+	counts      Counts
+	positions   map[string]record.Position
+	openEntries int64
+}
+
+func (v *verifier) violate(format string, args ...any) {
+	const most = 100 // more of them say nothing new
+	if len(v.Violations) < most {
+		v.Violations = append(v.Violations, fmt.Sprintf(format, args...))
+	}
+}
+
+func (v *verifier) journal() error {
+	for after := uint64(0); ; {
+		rows, err := v.ledger.Journal(after, verifyPage)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		for i := range rows {
+			v.journalRow(&rows[i], after)
+			after = rows[i].Number
+		}
+	}
+}
+
+func (v *verifier) journalRow(row *JournalRow, before uint64) {
+	if row.Number != before+1 {
+		v.violate("journal row %d follows row %d: batches between them are missing", row.Number, before)
+	}
+	if sum := row.Counts.Sum(); sum != row.Read {
+		v.violate("journal row %d: %d rows read and %d outcomes", row.Number, row.Read, sum)
+	}
+	v.Batches++
+	v.Read += row.Read
+	v.counts.Add(&row.Counts)
+	if row.Again {
+		return
+	}
+	if at := v.positions[row.Part]; at != row.From {
+		v.violate("journal row %d begins at %q of part %q, and the batch before ended at %q", row.Number, row.From, row.Part, at)
+	}
+	v.positions[row.Part] = row.To
+}
+
+// ends compares totals and last positions with what the ledger keeps.
+func (v *verifier) ends() error {
+	if v.header.Read != v.Read {
+		v.violate("the counter says %d rows read, the journal %d", v.header.Read, v.Read)
+	}
+	if v.header.Counts != v.counts {
+		v.violate("the counters of outcomes are not the sums of the journal")
+	}
+	positions, err := v.ledger.Positions()
+	if err != nil {
+		return err
+	}
+	for part, at := range positions {
+		if v.positions[part] != at {
+			v.violate("part %q stands at %q, and its last batch ended at %q", part, at, v.positions[part])
+		}
+	}
+	return nil
+}
+
+func (v *verifier) entries() error {
+	for after := record.Key(""); ; {
+		page, err := v.ledger.Entries(after, verifyPage)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			e := &page[i].Entry
+			v.Entries++
+			if e.Outcome.Open() {
+				v.openEntries++
+			}
+			if e.Journal == 0 || e.Journal > v.header.Journal {
+				v.violate("the entry of key %q names journal row %d, which is not there", page[i].Key, e.Journal)
+			}
+			after = page[i].Key
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	if v.Entries != v.header.Known {
+		v.violate("the counter says %d keys known, there are %d", v.header.Known, v.Entries)
+	}
+	return nil
+}
+
+func (v *verifier) opens(exceptions map[string]bool) error {
+	for after := record.Key(""); ; {
+		page, err := v.ledger.Opens(after, verifyPage)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			v.Open++
+			after = page[i].Key
+			if exceptions != nil && !exceptions[page[i].Exception] {
+				v.violate("record %q waits, and its exception %s is not open in the log", page[i].Key, page[i].Exception)
+			}
+			delete(exceptions, page[i].Exception)
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	if v.Open != v.openEntries {
+		v.violate("%d records wait, and %d entries say so", v.Open, v.openEntries)
+	}
+	if len(exceptions) > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("%d exceptions in the log were written just before a crash and are not confirmed", len(exceptions)))
+	}
+	return nil
+}
