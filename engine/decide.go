@@ -177,7 +177,7 @@ func (d *decider) older(it *item) bool {
 // again decides an item whose key stood in the same batch before it. Other
 // content of one key is in one batch only where the first version counts.
 func (d *decider) again(it, first *item) {
-	if it.decided && it.outcome != Unchanged {
+	if it.outcome == Skipped || it.outcome == Superseded {
 		return
 	}
 	switch {

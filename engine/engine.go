@@ -69,6 +69,7 @@ type StopCount struct {
 	Outcome Outcome
 	Code    string
 	Rule    string
+	Field   string // of a field check
 	Count   int64
 	Sample  string // the message of the first
 }

@@ -18,6 +18,7 @@ type judge struct {
 	*run
 	worker *rules.Worker
 	facts  *facts
+	key    []byte
 	keys   []byte
 	ends   []int
 	digest []byte
@@ -145,7 +146,8 @@ func (j *judge) makeKeys(b *batch) {
 		j.keys = append(j.keys, keyedSpace)
 		err := errNoKey
 		if it.broken == "" {
-			j.keys, err = j.appendKey(j.keys, it)
+			j.key, err = j.appendKey(j.key[:0], it)
+			j.keys = append(j.keys, j.key...)
 		}
 		if err != nil {
 			j.keys = append(j.keys[:start], keylessSpace)

@@ -163,8 +163,8 @@ type run struct {
 }
 
 type stopKey struct {
-	outcome    Outcome
-	code, rule string
+	outcome           Outcome
+	code, rule, field string
 }
 
 // run moves what there is to move. Reading and judging run ahead of looking up
@@ -227,7 +227,7 @@ func (r *run) finish(err error) {
 		if a.Count != b.Count {
 			return int(b.Count - a.Count)
 		}
-		return compareText(a.Rule+a.Code, b.Rule+b.Code)
+		return compareText(a.Rule+a.Code+a.Field, b.Rule+b.Code+b.Field)
 	})
 	if r.ledger != nil {
 		s.Open = r.countOpen()

@@ -238,9 +238,9 @@ func (d *deliverer) observe(b *batch) {
 
 func (d *deliverer) countStop(it *item) {
 	reason := it.reason()
-	key := stopKey{it.outcome, reason.Code, reason.Rule}
+	key := stopKey{it.outcome, reason.Code, reason.Rule, reason.Field}
 	if d.stops[key] == nil {
-		d.stops[key] = &StopCount{Outcome: it.outcome, Code: reason.Code, Rule: reason.Rule, Sample: reason.Message}
+		d.stops[key] = &StopCount{Outcome: it.outcome, Code: reason.Code, Rule: reason.Rule, Field: reason.Field, Sample: reason.Message}
 	}
 	d.stops[key].Count++
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -157,7 +158,7 @@ func (a *app) printSummary(s *engine.Summary) {
 	for _, stop := range s.Stops {
 		name := stop.Rule
 		if name == "" {
-			name = stop.Code
+			name = strings.TrimSpace(stop.Code + " " + stop.Field)
 		}
 		a.printf("    %s %s  %s\n", mark(p, stop.Outcome), pad(fmt.Sprintf("%d × %s", stop.Count, name), 30), oneLine(stop.Sample))
 	}
