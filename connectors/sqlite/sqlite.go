@@ -128,22 +128,30 @@ func (c *connector) with(ctx context.Context, k *conn, readOnly bool, op string,
 	return classify(op, err)
 }
 
+// open opens the database. A connection to read is opened to write where that is
+// allowed, and then kept from writing: only so can it roll back what a process
+// that was killed left half done.
 func (c *connector) open(readOnly bool) (*sqlitedb.Conn, error) {
 	flags := sqlitedb.OpenReadWrite | sqlitedb.OpenNoMutex
-	if readOnly {
-		flags = sqlitedb.OpenReadOnly | sqlitedb.OpenNoMutex
-	}
 	if _, err := os.Stat(c.path); err != nil {
 		if !c.settings.Create {
 			return nil, &connectors.Error{Class: connectors.Broken, Op: "open " + c.path, Hint: "mend the path, or write create = true", Err: errors.New("there is no such database")}
 		}
-		flags = sqlitedb.OpenReadWrite | sqlitedb.OpenCreate | sqlitedb.OpenNoMutex
+		flags |= sqlitedb.OpenCreate
 	}
 	db, err := sqlitedb.OpenConn(c.path, flags)
+	if err != nil && readOnly {
+		db, err = sqlitedb.OpenConn(c.path, sqlitedb.OpenReadOnly|sqlitedb.OpenNoMutex)
+	}
 	if err != nil {
 		return nil, classify("open "+c.path, err)
 	}
 	db.SetBusyTimeout(c.settings.BusyTimeout)
+	if readOnly {
+		if err := exec(db, "PRAGMA query_only = ON"); err != nil {
+			return nil, errors.Join(classify("open "+c.path, err), db.Close())
+		}
+	}
 	return db, nil
 }
 
