@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the binary itself a command of the scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"headgate": func() { os.Exit(Main()) },
+	})
+}
+
+// TestScripts runs each file of testdata/scripts as an operator would.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/scripts",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("NO_COLOR", "1")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"age": age, "sql": sql, "exit": wantExit},
+	})
+}
+
+// age makes files an hour old, as files that are no longer written are.
+func age(ts *testscript.TestScript, _ bool, patterns []string) {
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(ts.MkAbs(pattern))
+		ts.Check(err)
+		for _, name := range names {
+			then := time.Now().Add(-time.Hour)
+			ts.Check(os.Chtimes(name, then, then))
+		}
+	}
+}
