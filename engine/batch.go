@@ -48,7 +48,6 @@ type item struct {
 	keyless string             // why it has no usable key, or ""
 	skip    bool               // the filter does not want it
 	verdict rules.Verdict
-	warned  bool
 	reread  bool // judged again because a fact was lacking
 
 	entry   Entry         // what the ledger had

@@ -156,7 +156,6 @@ type run struct {
 	guard    guard
 	seen     bitmap // entries met unchanged in this pass
 	inflight *inflight
-	waiting  *settling // applied, not settled yet
 	summary  Summary
 	stops    map[stopKey]*StopCount
 	began    stopwatch

@@ -99,7 +99,7 @@ func (f *format) append(dst []byte, values []record.Value) ([]byte, error) {
 
 // appendCell quotes a cell where it must be.
 func (f *format) appendCell(dst, text []byte) []byte {
-	if f.csv.Quote == "" || bytes.IndexByte(text, f.csv.Delimiter[0]) < 0 && bytes.IndexByte(text, f.csv.Quote[0]) < 0 && bytes.IndexAny(text, "\r\n") < 0 {
+	if f.csv.Quote == "" || bytes.IndexByte(text, f.csv.Delimiter[0]) < 0 && bytes.IndexByte(text, f.csv.Quote[0]) < 0 && !bytes.ContainsAny(text, "\r\n") {
 		return append(dst, text...)
 	}
 	quote := f.csv.Quote[0]

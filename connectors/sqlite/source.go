@@ -10,6 +10,7 @@ import (
 	sqlitedb "zombiezen.com/go/sqlite"
 
 	"headgate/connectors"
+	"headgate/connectors/keyset"
 	"headgate/engine/record"
 )
 
@@ -40,11 +41,11 @@ func (s *source) order() []string {
 // Read implements connectors.Source. A position that ended starts again: a whole
 // table from its beginning, a cursor from its overlap before the highest value seen.
 func (s *source) Read(ctx context.Context, _ connectors.Part, after record.Position, limit int) (connectors.Page, error) {
-	p, err := parsePosition(after)
+	p, err := keyset.Parse(after)
 	if err != nil {
 		return nil, err
 	}
-	page := &page{after: p}
+	page := &keyset.Page{From: p}
 	err = s.with(ctx, &s.reading, true, "read "+s.name(), func(db *sqlitedb.Conn) error {
 		if err := s.check(db, names(s.resource.Read), s.order()); err != nil {
 			return err
@@ -54,7 +55,7 @@ func (s *source) Read(ctx context.Context, _ connectors.Part, after record.Posit
 	return page, err
 }
 
-func (s *source) read(db *sqlitedb.Conn, p position, limit int, page *page) error {
+func (s *source) read(db *sqlitedb.Conn, p keyset.Position, limit int, page *keyset.Page) error {
 	order := s.order()
 	quoted := make([]string, len(order), len(order)+1)
 	for i, c := range order {
@@ -84,7 +85,7 @@ func (s *source) read(db *sqlitedb.Conn, p position, limit int, page *page) erro
 	return s.fill(stmt, page, len(columns), len(quoted), limit)
 }
 
-func (s *source) fill(stmt *sqlitedb.Stmt, page *page, width, order, limit int) error {
+func (s *source) fill(stmt *sqlitedb.Stmt, page *keyset.Page, width, order, limit int) error {
 	for {
 		more, err := stmt.Step()
 		if err != nil {
@@ -97,25 +98,25 @@ func (s *source) fill(stmt *sqlitedb.Stmt, page *page, width, order, limit int) 
 		for i, c := range s.resource.Read {
 			row[i] = s.value(stmt, i, c.Kind)
 		}
-		at := make([]literal, order)
+		at := make([]keyset.Literal, order)
 		for i := range at {
-			at[i] = literalOf(rawValue(stmt, width+i))
+			at[i] = keyset.LiteralOf(rawValue(stmt, width+i))
 		}
-		page.rows, page.at = append(page.rows, row), append(page.at, at)
+		page.Rows, page.At = append(page.Rows, row), append(page.At, at)
 	}
-	page.end = len(page.rows) < limit
+	page.Ended = len(page.Rows) < limit
 	return nil
 }
 
 // where says which rows come after p.
-func (s *source) where(p position, order []string) (string, []record.Value) {
+func (s *source) where(p keyset.Position, order []string) (string, []record.Value) {
 	switch {
 	case len(p.At) == 0:
 		return "", nil
 	case p.End && s.resource.Cursor == "":
 		return "", nil
 	case p.End:
-		high := earlier(p.At[0].value(), s.resource.Overlap, s.resource.Zone)
+		high := earlier(p.At[0].Value(), s.resource.Overlap, s.resource.Zone)
 		if high.Missing() {
 			return "", nil
 		}
@@ -124,7 +125,7 @@ func (s *source) where(p position, order []string) (string, []record.Value) {
 	values := make([]record.Value, len(p.At))
 	nulls := false
 	for i, l := range p.At {
-		values[i] = l.value()
+		values[i] = l.Value()
 		nulls = nulls || values[i].Missing()
 	}
 	n := min(len(values), len(order))
@@ -154,30 +155,6 @@ func afterNulls(order []string, values []record.Value) (string, []record.Value) 
 		either = append(either, "("+strings.Join(all, " AND ")+")")
 	}
 	return " WHERE " + strings.Join(either, " OR "), args
-}
-
-// page implements connectors.Page.
-type page struct {
-	rows  []record.Row
-	at    [][]literal
-	after position
-	end   bool
-}
-
-func (p *page) Len() int                      { return len(p.rows) }
-func (p *page) Row(i int) (record.Row, error) { return p.rows[i], nil }
-func (p *page) Raw(int) string                { return "" }
-func (p *page) Where(int) string              { return "" }
-func (p *page) After(i int) record.Position   { return position{At: p.at[i]}.text() }
-func (p *page) End() bool                     { return p.end }
-
-// EndPosition is marked as ended on the last page: the next read starts again.
-func (p *page) EndPosition() record.Position {
-	last := position{At: p.after.At, End: p.end}
-	if len(p.rows) > 0 {
-		last.At = p.at[len(p.rows)-1]
-	}
-	return last.text()
 }
 
 // Get implements connectors.Getter.

@@ -132,7 +132,7 @@ func (c *connector) with(ctx context.Context, k *conn, readOnly bool, op string,
 // allowed, and then kept from writing: only so can it roll back what a process
 // that was killed left half done.
 func (c *connector) open(readOnly bool) (*sqlitedb.Conn, error) {
-	flags := sqlitedb.OpenReadWrite | sqlitedb.OpenNoMutex
+	flags := sqlitedb.OpenReadWrite
 	if _, err := os.Stat(c.path); err != nil {
 		if !c.settings.Create {
 			return nil, &connectors.Error{Class: connectors.Broken, Op: "open " + c.path, Hint: "mend the path, or write create = true", Err: errors.New("there is no such database")}
@@ -141,7 +141,7 @@ func (c *connector) open(readOnly bool) (*sqlitedb.Conn, error) {
 	}
 	db, err := sqlitedb.OpenConn(c.path, flags)
 	if err != nil && readOnly {
-		db, err = sqlitedb.OpenConn(c.path, sqlitedb.OpenReadOnly|sqlitedb.OpenNoMutex)
+		db, err = sqlitedb.OpenConn(c.path, sqlitedb.OpenReadOnly)
 	}
 	if err != nil {
 		return nil, classify("open "+c.path, err)
