@@ -4,6 +4,7 @@ package builtin
 import (
 	"headgate/connectors"
 	"headgate/connectors/files"
+	"headgate/connectors/postgres"
 	"headgate/connectors/sqlite"
 )
 
@@ -11,6 +12,7 @@ import (
 func Kinds() []connectors.Kind {
 	return []connectors.Kind{
 		files.Kind(),
+		postgres.Kind(),
 		sqlite.Kind(),
 	}
 }

@@ -1,0 +1,374 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+)
+
+// destination writes a table, one transaction a lot.
+type destination struct {
+	table
+}
+
+// errRow says that a row was refused while a whole lot was tried at once.
+var errRow = errors.New("a row was refused")
+
+// Apply implements connectors.Destination. The lot is tried as a whole; when a row
+// is refused, the rows are tried one by one, each in a savepoint.
+func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
+	receipts := make([]connectors.Receipt, len(lot.Changes))
+	err := d.with(ctx, &d.writing, "write "+d.name(), func(db *pgx.Conn) error {
+		if err := d.check(ctx, db, names(d.resource.Write), d.resource.WriteKey, d.resource.Returning); err != nil {
+			return err
+		}
+		err := d.transaction(ctx, db, receipts, func() error { return d.whole(ctx, db, lot, receipts) })
+		if err == nil || !refusal(err) {
+			return err
+		}
+		return d.transaction(ctx, db, receipts, func() error { return d.single(ctx, db, lot, receipts) })
+	})
+	return receipts, err
+}
+
+// transaction runs f in one transaction. When it fails nothing was done, but for a
+// commit without an answer: then nobody knows.
+func (d *destination) transaction(ctx context.Context, db *pgx.Conn, receipts []connectors.Receipt, f func() error) error {
+	clear(receipts)
+	if _, err := db.Exec(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		_, err = db.Exec(ctx, "COMMIT")
+		if err == nil {
+			return nil
+		}
+		if _, told := errors.AsType[*pgconn.PgError](err); !told {
+			for i := range receipts {
+				receipts[i] = connectors.Receipt{Status: connectors.Unknown}
+			}
+			return err
+		}
+	}
+	clear(receipts)
+	if !db.IsClosed() {
+		_, rollback := db.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		err = errors.Join(err, rollback)
+	}
+	return err
+}
+
+// refusal reports whether err is about one row, not about the database.
+func refusal(err error) bool {
+	if errors.Is(err, errRow) {
+		return true
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") || e.Code == "P0001")
+}
+
+// whole applies all changes: creates of the same columns by one COPY, the others
+// in one pipeline.
+func (d *destination) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
+	for i := 0; i < len(lot.Changes); {
+		n := d.alike(lot.Changes[i:])
+		if n > 1 {
+			if err := d.copy(ctx, db, lot.Changes[i:i+n]); err != nil {
+				return err
+			}
+			for k := range n {
+				receipts[i+k].Status = connectors.Applied
+			}
+			i += n
+			continue
+		}
+		end := i + 1
+		for end < len(lot.Changes) && d.alike(lot.Changes[end:]) == 1 {
+			end++
+		}
+		if err := d.pipeline(ctx, db, lot.Changes[i:end], receipts[i:end]); err != nil {
+			return err
+		}
+		i = end
+	}
+	return nil
+}
+
+// alike returns how many changes at the front are creates of the same columns.
+func (d *destination) alike(changes []connectors.Change) int {
+	if changes[0].Op != connectors.Create || len(d.resource.Returning) > 0 {
+		return 1
+	}
+	n := 1
+	for n < len(changes) && changes[n].Op == connectors.Create && samePresence(changes[0].Values, changes[n].Values) {
+		n++
+	}
+	return n
+}
+
+func samePresence(a, b []record.Value) bool {
+	for i := range a {
+		if a[i].IsAbsent() != b[i].IsAbsent() {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *destination) present(values []record.Value) (at []int, names []string) {
+	for i, v := range values {
+		if !v.IsAbsent() {
+			at, names = append(at, i), append(names, d.resource.Write[i].Name)
+		}
+	}
+	return at, names
+}
+
+// copy creates rows by COPY in text form: the fastest way in.
+func (d *destination) copy(ctx context.Context, db *pgx.Conn, changes []connectors.Change) error {
+	columns, named := d.present(changes[0].Values)
+	var text []byte
+	for _, c := range changes {
+		for k, i := range columns {
+			if k > 0 {
+				text = append(text, '\t')
+			}
+			text = appendCopy(text, d.text(c.Values[i], named[k]))
+		}
+		text = append(text, '\n')
+	}
+	_, err := db.PgConn().CopyFrom(ctx, bytes.NewReader(text), fmt.Sprintf("COPY %s (%s) FROM STDIN", d.from(), quoteAll(named)))
+	return err
+}
+
+// appendCopy escapes a value for COPY's text form.
+func appendCopy(dst []byte, text *string) []byte {
+	if text == nil {
+		return append(dst, '\\', 'N')
+	}
+	for i := 0; i < len(*text); i++ {
+		switch c := (*text)[i]; c {
+		case '\\':
+			dst = append(dst, '\\', '\\')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// pipeline sends changes one after the other without waiting for each answer.
+func (d *destination) pipeline(ctx context.Context, db *pgx.Conn, changes []connectors.Change, receipts []connectors.Receipt) error {
+	batch := &pgx.Batch{}
+	for _, c := range changes {
+		query, args := d.statement(c)
+		batch.Queue(query, args...)
+	}
+	results := db.SendBatch(ctx, batch)
+	refused := false
+	for i, c := range changes {
+		receipt, err := d.receipt(c, results.Query)
+		if err != nil {
+			return errors.Join(err, ignoreSame(results.Close(), err))
+		}
+		receipts[i] = receipt
+		refused = refused || receipt.Status == connectors.Refused
+	}
+	if err := results.Close(); err != nil {
+		return err
+	}
+	if refused {
+		return errRow
+	}
+	return nil
+}
+
+// ignoreSame drops an error that only repeats another.
+func ignoreSame(err, other error) error {
+	if err == nil || err.Error() == other.Error() {
+		return nil
+	}
+	return err
+}
+
+// statement is the SQL of one change.
+func (d *destination) statement(c connectors.Change) (string, []any) {
+	var args []any
+	bind := func(v record.Value, name string) string {
+		column, _ := d.column(name)
+		args = append(args, d.text(v, name))
+		return fmt.Sprintf("$%d::text::%s", len(args), column.sqlType)
+	}
+	columns, named := d.present(c.Values)
+	if c.Op == connectors.Create {
+		values := make([]string, len(columns))
+		for k, i := range columns {
+			values[k] = bind(c.Values[i], named[k])
+		}
+		query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", d.from(), quoteAll(named), strings.Join(values, ", "))
+		if len(d.resource.Returning) > 0 {
+			query += " RETURNING " + asText(d.resource.Returning)
+		}
+		return query, args
+	}
+	var set []string
+	if c.Op == connectors.Update {
+		for k, i := range columns {
+			set = append(set, quote(named[k])+" = "+bind(c.Values[i], named[k]))
+		}
+	} else {
+		for _, x := range d.resource.Delete {
+			set = append(set, quote(x.Column)+" = "+bind(x.Value, x.Column))
+		}
+	}
+	query := "DELETE FROM " + d.from()
+	if len(set) > 0 {
+		query = "UPDATE " + d.from() + " SET " + strings.Join(set, ", ")
+	}
+	var where []string
+	for i, name := range d.resource.WriteKey {
+		column, _ := d.column(name)
+		args = append(args, d.text(c.Key[i], name))
+		where = append(where, fmt.Sprintf("%s = $%d::text::%s", quote(name), len(args), bare(column.sqlType)))
+	}
+	return query + " WHERE " + strings.Join(where, " AND "), args
+}
+
+// receipt reads the answer to one change.
+func (d *destination) receipt(c connectors.Change, query func() (pgx.Rows, error)) (connectors.Receipt, error) {
+	rows, err := query()
+	if err != nil {
+		return connectors.Receipt{}, err
+	}
+	receipt := connectors.Receipt{Status: connectors.Applied}
+	for rows.Next() {
+		texts := make([]*string, len(d.resource.Returning))
+		targets := make([]any, len(texts))
+		for i := range texts {
+			targets[i] = &texts[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			rows.Close()
+			return receipt, err
+		}
+		for i, name := range d.resource.Returning {
+			receipt.Row = append(receipt.Row, d.value(texts[i], name, record.Unknown))
+		}
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return connectors.Receipt{}, err
+	}
+	if n := rows.CommandTag().RowsAffected(); c.Op != connectors.Create && n != 1 {
+		return refusedRows(n), nil
+	}
+	return receipt, nil
+}
+
+func refusedRows(n int64) connectors.Receipt {
+	if n == 0 {
+		return connectors.Receipt{Status: connectors.Refused, Code: "missing_row", Words: "the row is not there any more"}
+	}
+	return connectors.Receipt{Status: connectors.Refused, Code: "ambiguous", Words: fmt.Sprintf("the key finds %d rows", n)}
+}
+
+// single applies each change in a savepoint: a bad row is refused, the others stay.
+func (d *destination) single(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
+	for i, c := range lot.Changes {
+		if _, err := db.Exec(ctx, "SAVEPOINT change"); err != nil {
+			return err
+		}
+		query, args := d.statement(c)
+		receipt, err := d.receipt(c, func() (pgx.Rows, error) { return db.Query(ctx, query, args...) })
+		if err != nil && !refusal(err) {
+			return err
+		}
+		if err != nil {
+			receipt = refused(err)
+		}
+		if receipt.Status == connectors.Refused {
+			if _, err := db.Exec(ctx, "ROLLBACK TO SAVEPOINT change"); err != nil {
+				return err
+			}
+		}
+		if _, err := db.Exec(ctx, "RELEASE SAVEPOINT change"); err != nil {
+			return err
+		}
+		receipts[i] = receipt
+	}
+	return nil
+}
+
+// refused is a refusal in the server's words; its detail may show other records and
+// is left out.
+func refused(err error) connectors.Receipt {
+	r := connectors.Receipt{Status: connectors.Refused, Code: "refused", Words: "the row was refused"}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return r
+	}
+	r.Words = e.Message
+	switch {
+	case e.Code == "23502":
+		r.Code = "not_null"
+	case e.Code == "23505":
+		r.Code = "unique"
+	case e.Code == "23503":
+		r.Code = "foreign_key"
+	case e.Code == "23514":
+		r.Code = "check"
+	case e.Code == "22001":
+		r.Code = "too_long"
+	case strings.HasPrefix(e.Code, "22"):
+		r.Code = "type"
+	}
+	return r
+}
+
+// Find implements connectors.Finder.
+func (d *destination) Find(ctx context.Context, q connectors.Query) ([]connectors.Found, error) {
+	r := d.resource
+	selected := append(append(names(r.Write), names(r.Read)...), r.Returning...)
+	var found []connectors.Found
+	err := d.with(ctx, &d.reading, "find in "+d.name(), func(db *pgx.Conn) error {
+		if err := d.check(ctx, db, selected, r.WriteKey); err != nil {
+			return err
+		}
+		return d.lookUp(ctx, db, r.WriteKey, q.Keys, selected, func(at int, texts []*string) {
+			f := connectors.Found{At: at, Write: make(record.Row, len(r.Write)), Read: make(record.Row, len(r.Read)), Returning: make(record.Row, len(r.Returning))}
+			for i, c := range r.Write {
+				f.Write[i] = d.value(texts[i], c.Name, c.Kind)
+			}
+			texts = texts[len(r.Write):]
+			for i, c := range r.Read {
+				f.Read[i] = d.value(texts[i], c.Name, c.Kind)
+			}
+			texts = texts[len(r.Read):]
+			for i, name := range r.Returning {
+				f.Returning[i] = d.value(texts[i], name, record.Unknown)
+			}
+			found = append(found, f)
+		})
+	})
+	return found, err
+}
+
+var (
+	_ connectors.Destination = (*destination)(nil)
+	_ connectors.Finder      = (*destination)(nil)
+)

@@ -1,0 +1,278 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+)
+
+// table is what source and destination know of their table.
+type table struct {
+	*connector
+	resource connectors.Resource
+	mu       *sync.Mutex // what is learned is learned once, by whichever connection is first
+	columns  []column
+	ctid     bool // rows have one: the last word in any order
+}
+
+// column is one column as the server has it.
+type column struct {
+	name    string
+	sqlType string // numeric(10,2)
+	oid     uint32
+	null    bool
+}
+
+func newTable(c *connector, r connectors.Resource) table {
+	return table{connector: c, resource: r, mu: new(sync.Mutex)}
+}
+
+func (t *table) settings() *Resource { return t.resource.Settings.(*Resource) }
+
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+func (t *table) from() string {
+	if q := t.settings().Query; q != "" {
+		return "(" + q + ") AS q"
+	}
+	parts := strings.Split(t.settings().Table, ".")
+	for i := range parts {
+		parts[i] = quote(parts[i])
+	}
+	return strings.Join(parts, ".")
+}
+
+func (t *table) name() string {
+	if t.settings().Table == "" {
+		return t.resource.Name
+	}
+	return t.settings().Table
+}
+
+// check learns the columns, once, and tells the first that is missing.
+func (t *table) check(ctx context.Context, db *pgx.Conn, needed ...[]string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.columns == nil {
+		if err := t.learn(ctx, db); err != nil {
+			return err
+		}
+	}
+	for _, names := range needed {
+		for _, name := range names {
+			if _, ok := t.column(name); !ok {
+				var have []string
+				for _, c := range t.columns {
+					have = append(have, c.name)
+				}
+				return connectors.MissingColumn("read the columns of "+t.name(), name, have)
+			}
+		}
+	}
+	return nil
+}
+
+func (t *table) column(name string) (column, bool) {
+	i := slices.IndexFunc(t.columns, func(c column) bool { return c.name == name })
+	if i < 0 {
+		return column{}, false
+	}
+	return t.columns[i], true
+}
+
+func (t *table) learn(ctx context.Context, db *pgx.Conn) error {
+	described, err := db.Prepare(ctx, "", "SELECT * FROM "+t.from()+" LIMIT 0")
+	if err != nil {
+		told := classify("read "+t.name(), err)
+		return told
+	}
+	for _, f := range described.Fields {
+		c := column{name: f.Name, oid: f.DataTypeOID, null: true}
+		if err := db.QueryRow(ctx, "SELECT format_type($1::oid, $2::int)", f.DataTypeOID, f.TypeModifier).Scan(&c.sqlType); err != nil {
+			return err
+		}
+		t.columns = append(t.columns, c)
+	}
+	if t.settings().Table == "" {
+		return nil
+	}
+	return t.learnTable(ctx, db)
+}
+
+func (t *table) learnTable(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `SELECT a.attname, a.attnotnull, c.relkind = 'r' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`, t.from())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var notNull, plain bool
+		if err := rows.Scan(&name, &notNull, &plain); err != nil {
+			return err
+		}
+		t.ctid = plain
+		for i := range t.columns {
+			if t.columns[i].name == name {
+				t.columns[i].null = !notNull
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// The type oids whose texts are read as something else than text.
+const (
+	oidBool, oidInt8, oidInt2, oidInt4    = 16, 20, 21, 23
+	oidOid, oidFloat4, oidFloat8          = 26, 700, 701
+	oidDate, oidTimestamp, oidTimestamptz = 1082, 1114, 1184
+	oidNumeric                            = 1700
+)
+
+// value makes a value of a column's text: of the kind wanted where that is exact.
+func (t *table) value(text *string, name string, want record.Kind) record.Value {
+	if text == nil {
+		return record.NullValue()
+	}
+	locale := record.Locale{Zone: t.resource.Zone}
+	c, _ := t.column(name)
+	v := record.StringValue(*text)
+	if kind := kindOf(c.oid); kind != record.String {
+		if typed, err := record.Parse(kind, *text, locale); err == nil {
+			v = typed
+		}
+	}
+	if want == record.Unknown || want == v.Kind() {
+		return v
+	}
+	if converted, err := record.Convert(v, want, locale); err == nil {
+		return converted
+	}
+	return v
+}
+
+func kindOf(oid uint32) record.Kind {
+	switch oid {
+	case oidBool:
+		return record.Bool
+	case oidInt2, oidInt4, oidInt8, oidOid:
+		return record.Int
+	case oidNumeric, oidFloat4, oidFloat8:
+		return record.Decimal
+	case oidDate:
+		return record.Date
+	case oidTimestamp, oidTimestamptz:
+		return record.Time
+	}
+	return record.String
+}
+
+// text is a value as the server reads it into the column; nil is null.
+func (t *table) text(v record.Value, name string) *string {
+	if v.Missing() {
+		return nil
+	}
+	s := v.Text()
+	if v.Kind() == record.Time {
+		if c, _ := t.column(name); c.oid == oidTimestamp {
+			s = v.Time().In(t.resource.Zone).Format("2006-01-02 15:04:05.999999999")
+		}
+	}
+	return &s
+}
+
+// asText selects columns as texts.
+func asText(names []string) string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = quote(n) + "::text"
+	}
+	return strings.Join(all, ", ")
+}
+
+func quoteAll(names []string) string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = quote(n)
+	}
+	return strings.Join(all, ", ")
+}
+
+func names(columns []record.Column) []string {
+	all := make([]string, len(columns))
+	for i, c := range columns {
+		all[i] = c.Name
+	}
+	return all
+}
+
+// lookUp selects the rows whose columns equal the keys, and calls found with the key
+// each answers and the texts of the selected columns.
+func (t *table) lookUp(ctx context.Context, db *pgx.Conn, columns []string, keys [][]record.Value, selected []string, found func(at int, texts []*string)) error {
+	if len(keys) == 0 || len(columns) == 0 {
+		return nil
+	}
+	arrays := make([]any, len(columns))
+	var unnest, from, on []string
+	for i, name := range columns {
+		texts := make([]*string, len(keys))
+		for k, key := range keys {
+			texts[k] = t.text(key[i], name)
+		}
+		arrays[i] = texts
+		c, _ := t.column(name)
+		unnest = append(unnest, fmt.Sprintf("$%d::text[]", i+1))
+		from = append(from, fmt.Sprintf("k%d", i))
+		on = append(on, fmt.Sprintf("t.%s = asked.k%d::%s", quote(name), i, bare(c.sqlType)))
+	}
+	list := make([]string, len(selected))
+	for i, n := range selected {
+		list[i] = "t." + quote(n) + "::text"
+	}
+	query := fmt.Sprintf("SELECT asked.n, %s FROM unnest(%s) WITH ORDINALITY AS asked(%s, n) JOIN %s t ON %s",
+		strings.Join(append(list, "NULL"), ", "), strings.Join(unnest, ", "), strings.Join(from, ", "), t.plainFrom(), strings.Join(on, " AND "))
+	rows, err := db.Query(ctx, query, arrays...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	texts := make([]*string, len(selected))
+	var n int64
+	var end *string
+	targets := []any{&n}
+	for i := range texts {
+		targets = append(targets, &texts[i])
+	}
+	targets = append(targets, &end)
+	for rows.Next() {
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		found(int(n)-1, texts)
+	}
+	return rows.Err()
+}
+
+// bare is a type without its modifier: a key is compared whole, not cut to a length.
+func bare(sqlType string) string {
+	name, rest, cut := strings.Cut(sqlType, "(")
+	if !cut {
+		return sqlType
+	}
+	_, after, _ := strings.Cut(rest, ")")
+	return name + after
+}
+
+func (t *table) plainFrom() string {
+	if q := t.settings().Query; q != "" {
+		return "(" + q + ")"
+	}
+	return t.from()
+}
