@@ -129,6 +129,8 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 		if it.stopped() {
 			d.stop(it, it.verdict, now)
 		}
+	case d.fromStart && it.stopped() && !seen:
+		d.stop(it, it.verdict, now)
 	case same && seen:
 		it.decide(Duplicate)
 	case same:
@@ -261,7 +263,7 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 // forget drops the records that were judged again and wait as they waited before,
 // under the same rules: nothing became of them.
 func (d *decider) forget(b *batch) {
-	if !b.again || d.fromStart {
+	if !b.again {
 		return
 	}
 	kept := b.items[:0]

@@ -78,8 +78,8 @@ type StopCount struct {
 type PlanOptions struct {
 	Limit int      // records read; 0: all
 	Keys  []string // only these, as people write them: parts joined by "/"
-	// FromStart reads every part from its beginning, whatever was settled; open
-	// records are judged again too. It shows what a changed rule would change.
+	// FromStart reads every part from its beginning, whatever was settled, and tells
+	// what was stopped before as if it were new: what a changed rule would change.
 	FromStart bool
 }
 

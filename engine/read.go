@@ -42,8 +42,10 @@ func (r *run) read(ctx, work context.Context, out chan<- *batch) error {
 }
 
 func (rd *reader) pass(ctx context.Context) error {
-	if err := rd.readOpen(ctx); err != nil {
-		return err
+	if !rd.fromStart { // what waits is read again from its source then
+		if err := rd.readOpen(ctx); err != nil {
+			return err
+		}
 	}
 	var parts []connectors.Part
 	list := func() error {
@@ -239,7 +241,7 @@ func (rd *reader) dueAgain(o *OpenRecord) bool {
 	if len(o.Key) == 0 || o.Key[0] == unitSpace {
 		return false // a refused unit is judged when its part is read
 	}
-	return o.Outcome == Held || o.Digest != rd.flow.Digest || rd.fromStart
+	return o.Outcome == Held || o.Digest != rd.flow.Digest
 }
 
 // now is the time a whole batch is judged at.

@@ -67,13 +67,21 @@ func (m *Mapper) field(f int, row record.Row) (record.Value, *record.Reason) {
 	}
 	converted, err := record.Convert(v, field.Kind, m.resource.Locale)
 	if err != nil {
-		return converted, mappingReason(field, "type", "is not a "+field.Kind.String()+hide(field, ": "+err.Error()))
+		return converted, mappingReason(field, "type", "is not "+articled(field.Kind)+hide(field, ": "+err.Error()))
 	}
 	return converted, nil
 }
 
 func mappingReason(field *record.Field, code, message string) *record.Reason {
 	return &record.Reason{Stage: record.StageMapping, Code: code, Field: field.Name, Message: field.Name + " " + message}
+}
+
+// articled is a kind with its article.
+func articled(k record.Kind) string {
+	if k == record.Int {
+		return "an int"
+	}
+	return "a " + k.String()
 }
 
 // hide keeps what might show a sensitive value out of a message.
@@ -127,7 +135,7 @@ func (m *Mapper) line(f int, list *ResourceList, row []record.Value, i int) ([]r
 		}
 		if err != nil {
 			whole := &m.resource.Entity.Schema.Fields[f]
-			return nil, mappingReason(whole, "type", fmt.Sprintf("line %d: %s is not a %s%s", i+1, field.Name, field.Kind, hide(field, ": "+err.Error())))
+			return nil, mappingReason(whole, "type", fmt.Sprintf("line %d: %s is not %s%s", i+1, field.Name, articled(field.Kind), hide(field, ": "+err.Error())))
 		}
 		line[j] = v
 	}

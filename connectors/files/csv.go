@@ -175,7 +175,7 @@ func (p parser) quotedCell(b []byte, i int) (c cell, next int, ok bool) {
 func (r *reading) beginCSV() error {
 	csv := r.source.settings.CSV
 	if len(csv.Head) > 0 {
-		cells, err := r.oneRecord()
+		cells, err := r.oneRecord(false)
 		if err != nil {
 			return err
 		}
@@ -184,15 +184,16 @@ func (r *reading) beginCSV() error {
 	names := csv.Columns
 	if len(names) == 0 {
 		var err error
-		if names, err = r.oneRecord(); err != nil {
+		if names, err = r.oneRecord(false); err != nil {
 			return err
 		}
 	}
 	return r.columns(names)
 }
 
-// oneRecord reads one record as texts; nil at the end of the file.
-func (r *reading) oneRecord() ([]string, error) {
+// oneRecord reads one record as texts; nil at the end of the file. One that is
+// broken is an error, or passed over where only the last record matters.
+func (r *reading) oneRecord(passOver bool) ([]string, error) {
 	p := r.source.settings.CSV.parser()
 	for {
 		cells, _, after, err := p.record(r.buf, r.eof, nil)
@@ -202,19 +203,24 @@ func (r *reading) oneRecord() ([]string, error) {
 			}
 			continue
 		}
-		if err != nil {
+		if err != nil && !passOver {
 			return nil, &connectors.Error{Class: connectors.Broken, Op: "read the header of " + r.name, Err: err}
+		}
+		if err != nil && after == 0 {
+			if _, after, err = r.skipLong(0); err != nil {
+				return nil, err
+			}
 		}
 		texts := make([]string, len(cells))
 		for i, c := range cells {
 			texts[i] = string(c.bytes(r.buf))
 		}
-		if after == 0 && r.eof {
+		if after == 0 {
 			return nil, nil
 		}
 		r.consume(after, int64(bytes.Count(r.buf[:after], []byte("\n"))))
-		if len(texts) == 1 && texts[0] == "" {
-			continue // a blank line
+		if len(texts) == 0 || len(texts) == 1 && texts[0] == "" {
+			continue // a blank line, or a broken one
 		}
 		return texts, nil
 	}
@@ -406,7 +412,7 @@ func (s *source) Envelope(ctx context.Context, part connectors.Part) (head, tail
 	}
 	var last []string
 	for ctx.Err() == nil {
-		cells, err := s.file.oneRecord()
+		cells, err := s.file.oneRecord(true)
 		if err != nil {
 			return nil, nil, classify("read the tail of "+part.Name, err)
 		}

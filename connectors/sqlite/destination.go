@@ -181,7 +181,7 @@ func (d *destination) single(db *sqlitedb.Conn, lot connectors.Lot, receipts []c
 			return err
 		}
 		if err != nil {
-			receipt = connectors.Receipt{Status: connectors.Refused, Code: codeOf(err), Words: err.Error()}
+			receipt = connectors.Receipt{Status: connectors.Refused, Code: codeOf(err), Words: wordsOf(err)}
 		}
 		if receipt.Status == connectors.Refused {
 			if err := exec(db, "ROLLBACK TO change"); err != nil {
@@ -194,6 +194,15 @@ func (d *destination) single(db *sqlitedb.Conn, lot connectors.Lot, receipts []c
 		receipts[i] = receipt
 	}
 	return nil
+}
+
+// wordsOf is SQLite's own sentence, without what the driver says before it.
+func wordsOf(err error) string {
+	words := err.Error()
+	for _, before := range []string{"sqlite: ", "step: ", "prepare: ", "constraint failed: "} {
+		words = strings.TrimPrefix(words, before)
+	}
+	return words
 }
 
 // codeOf is the stable code of a refusal.

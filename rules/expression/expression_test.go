@@ -115,6 +115,8 @@ func TestResults(t *testing.T) {
 		{"row.meta.erp_no", "E1"},
 		{"decimal(row.n) * 2", "25.0"},
 		{"date(row.Date, '%d.%m.%Y')", "2026-11-24"},
+		{"date('1.2.2026', '%d.%m.%Y')", "2026-02-01"},
+		{"time('24.11.2026 9:05', '%d.%m.%Y %H:%M')", "2026-11-24T09:05:00Z"},
 		{"date(row.Date, '%d.%m.%Y') > ordered_on", "true"},
 		{"updated_at < now", "true"},
 		{"tail.count == rows", "true"},
@@ -165,7 +167,7 @@ func TestRunErrors(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"discount > 1", "total / 3 == 1", "current.status == 'open'", "customers('C-8').credit > 1",
-		"lines[5].sku == 'A'", "total / 0 == 1", "1e30 * 1e30 * total > 1", "decimal(row['Order No']) > 1",
+		"lines[5].sku == 'A'", "total / 0 == 1", "date('31.11.2026', '%d.%m.%Y') == ordered_on", "1e30 * 1e30 * total > 1", "decimal(row['Order No']) > 1",
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -485,7 +486,7 @@ func moment(kind record.Kind, locale record.Locale) func([]any) (any, error) {
 			zone = time.UTC
 		}
 		t, err := timefmt.ParseInLocation(strings.TrimSpace(text), layout, zone)
-		if err != nil || t.Year() < 1 || t.Year() > 9999 {
+		if err != nil || t.Year() < 1 || t.Year() > 9999 || !sameDigits(timefmt.Format(t, layout), text) {
 			return nil, fmt.Errorf("%q is not of the form %q", clip(text), layout)
 		}
 		if kind == record.Date {
@@ -493,6 +494,19 @@ func moment(kind record.Kind, locale record.Locale) func([]any) (any, error) {
 		}
 		return t, nil
 	}
+}
+
+// sameDigits reports whether two texts hold the same numbers: a day that does not
+// exist, such as 31.11., was carried over into the next month.
+func sameDigits(a, b string) bool {
+	numbers := func(s string) []string {
+		words := strings.FieldsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+		for i := range words {
+			words[i] = strings.TrimLeft(words[i], "0")
+		}
+		return words
+	}
+	return slices.Equal(numbers(a), numbers(b))
 }
 
 func clip(s string) string {
