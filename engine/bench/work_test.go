@@ -1,0 +1,220 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	sqlitedb "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"headgate/connectors"
+	"headgate/connectors/builtin"
+	"headgate/engine"
+	"headgate/engine/exceptions"
+	"headgate/engine/state"
+	"headgate/rules"
+	"headgate/rules/load"
+)
+
+const batchSize = 1000
+
+// rows is how many rows each work has.
+func rows(b *testing.B) int {
+	text := os.Getenv("HEADGATE_BENCH_ROWS")
+	if text == "" {
+		return 100_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// writeCSV writes n rows of ten columns, keys in order, about 90 bytes each.
+func writeCSV(b *testing.B, path string, n int) {
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, "no,day,customer,sku,qty,price,total,status,region,note")
+	for i := range n {
+		qty, cents := i%9+1, 100+i%900
+		fmt.Fprintf(w, "A-%09d,2026-11-%02d,C-%05d,1%04d,%d,%d.%02d,%d.%02d,open,R%02d,some text here %02d and more\n",
+			i, i%28+1, i%5000, i%10000, qty, cents/100, cents%100, qty*cents/100, qty*cents%100, i%40, i%100)
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+const schema = `CREATE TABLE orders (no text PRIMARY KEY, day %s, customer_no text, article text, qty integer, price numeric, amount numeric, status text, region text, note text)`
+
+// ruleset is two rules, one exact product and three renames.
+const ruleset = `
+connector "shop" {
+  type = "files"
+  dir  = "in"
+  resource "orders" {
+    entity = entity.order
+    glob   = "*.csv"
+    settle = "0s"
+    csv {
+    }
+  }
+}
+connector "erp" {
+%s
+  resource "orders" {
+    entity = entity.order
+%s
+    write = {
+      customer_no = "customer"
+      article     = "sku"
+      amount      = "total"
+    }
+  }
+}
+entity "order" {
+  key   = [no]
+  owner = connector.shop
+%s
+  rule "total" {
+    check = "total == qty * price"
+  }
+  rule "status" {
+    check = "status in ['open', 'paid'] and qty > 0"
+  }
+}
+flow "orders" {
+  from = connector.shop.orders
+  to   = connector.erp.orders
+  mode = live
+  batch {
+    size = 1000
+  }
+}
+`
+
+func fields() string {
+	var b strings.Builder
+	for _, f := range []string{"no string", "day date", "customer string", "sku string", "qty int", "price decimal", "total decimal", "status string", "region string", "note string"} {
+		name, kind, _ := strings.Cut(f, " ")
+		fmt.Fprintf(&b, "  field %q {\n    type = %s\n  }\n", name, kind)
+	}
+	return b.String()
+}
+
+// installation is a headgate with its own directory.
+type installation struct {
+	dir string
+	set *rules.Ruleset
+}
+
+func install(b *testing.B, connector, resource string) *installation {
+	dir := b.TempDir()
+	for _, sub := range []string{"in", "out"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			b.Fatal(err)
+		}
+	}
+	text := fmt.Sprintf(ruleset, connector, resource, fields())
+	set, diags := load.Load(dir, []load.File{{Name: "bench.hcl", Bytes: load.Format([]byte(text))}}, builtin.Kinds())
+	if diags.HasErrors() {
+		b.Fatal(diags)
+	}
+	return &installation{dir, set}
+}
+
+type clock struct{}
+
+func (clock) Now() time.Time { return time.Now() }
+
+func (clock) Sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run runs all flows once and returns what the only one did.
+func (in *installation) run(b *testing.B) engine.Summary {
+	db, err := state.Open(filepath.Join(in.dir, "state"), time.Now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	log, err := exceptions.Open(filepath.Join(in.dir, "state", "exceptions"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := engine.New(engine.Config{Ruleset: in.set, State: db, Exceptions: log, Clock: clock{}, Open: func(c *rules.Connector) (connectors.Connector, error) {
+		for _, k := range builtin.Kinds() {
+			if k.Name == c.Type {
+				return k.Open(c.Settings, connectors.Tools{Now: time.Now, Dir: in.dir})
+			}
+		}
+		return nil, fmt.Errorf("no kind %s", c.Type)
+	}})
+	summaries, err := e.RunOnce(context.Background(), engine.RunOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, closer := range []interface{ Close() error }{e, log, db} {
+		if err := closer.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if summaries[0].Err != nil || summaries[0].Paused != "" {
+		b.Fatal(summaries[0].Err, summaries[0].Paused)
+	}
+	return summaries[0]
+}
+
+// measure runs the work twice, the second time under another name, and reports both.
+func (in *installation) measure(b *testing.B, n int) {
+	first, second := time.Duration(0), time.Duration(0)
+	for range b.N {
+		b.StopTimer()
+		writeCSV(b, filepath.Join(in.dir, "in", "a.csv"), n)
+		b.StartTimer()
+		begin := time.Now()
+		if s := in.run(b); s.Counts[engine.Created] != int64(n) {
+			b.Fatalf("created %d of %d: %v", s.Counts[engine.Created], n, s.Counts)
+		}
+		first += time.Since(begin)
+		if err := os.Rename(filepath.Join(in.dir, "in", "a.csv"), filepath.Join(in.dir, "in", "b.csv")); err != nil {
+			b.Fatal(err)
+		}
+		begin = time.Now()
+		if s := in.run(b); s.Counts[engine.Unchanged] != int64(n) {
+			b.Fatalf("unchanged %d of %d: %v", s.Counts[engine.Unchanged], n, s.Counts)
+		}
+		second += time.Since(begin)
+	}
+	b.ReportMetric(float64(first.Nanoseconds())/float64(b.N*n), "ns/row")
+	b.ReportMetric(float64(second.Nanoseconds())/float64(b.N*n), "ns/row-again")
+}
+
+func makeSQLite(b *testing.B, path string) *sqlitedb.Conn {
+	db, err := sqlitedb.OpenConn(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := sqlitex.ExecuteTransient(db, fmt.Sprintf(schema, "text"), nil); err != nil {
+		b.Fatal(err)
+	}
+	return db
+}
