@@ -23,11 +23,14 @@ type batch struct {
 	page     connectors.Page // nil when again, or for a refused unit
 	from, to record.Position
 	again    bool // open records, judged again
+	shared   bool // its slabs belong to more than one batch
 	unit     bool // one item: a whole part that was refused
 	end      bool // nothing comes behind it in its part
 	final    bool // nothing comes behind it in this run: the source has ended
 	items    []item
 	order    []int32 // items by key, then by place: what a sorted ledger walk needs
+
+	records, values, sends []record.Value // the slabs of the items' own slices
 
 	pausing string // the guard's reason: the batch is not settled
 	counts  Counts

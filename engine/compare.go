@@ -24,7 +24,9 @@ func (d *decider) compareAll(ctx context.Context, b *batch, ask []int32, now tim
 	if err := d.judgeCurrent(ctx, b, ask, now); err != nil {
 		return err
 	}
-	slab := make([]record.Value, len(ask)*len(d.own.Columns))
+	slab := takeSlab(len(ask) * len(d.own.Columns))
+	clear(slab)
+	b.sends = slab
 	for _, i := range ask {
 		it := &b.items[i]
 		if it.decided {

@@ -4,28 +4,61 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"headgate/engine/record"
 	"headgate/rules"
+	"headgate/rules/expression"
 )
 
 // factRounds is how often a record is judged again because a fact was lacking.
 const factRounds = 2
 
-// judge maps and judges the records of a batch. It belongs to one goroutine.
+// shareAt is how many records make it worth to share the work of a batch.
+const shareAt = 128
+
+// judge maps and judges the records of a batch. It belongs to one goroutine, which
+// shares the work with a second one where no lookup is asked.
 type judge struct {
 	*run
-	worker *rules.Worker
+	hand
+	second *hand // nil: lookups belong to one goroutine
 	facts  *facts
 	key    []byte
 	keys   []byte
 	ends   []int
+}
+
+// hand is what one goroutine judges with.
+type hand struct {
+	run    *run
+	worker *rules.Worker
+	facts  expression.Facts
 	digest []byte
 }
 
 func newJudge(r *run) *judge {
-	return &judge{run: r, worker: rules.NewWorker(r.flow), facts: r.newFacts()}
+	facts := r.newFacts()
+	j := &judge{run: r, facts: facts, hand: hand{run: r, worker: rules.NewWorker(r.flow), facts: facts}}
+	if len(r.flow.Lookups) == 0 {
+		j.second = &hand{run: r, worker: rules.NewWorker(r.flow), facts: facts}
+	}
+	return j
+}
+
+// share lets f work on all items, half of them in another goroutine.
+func (j *judge) share(b *batch, f func(h *hand, from, to int)) {
+	n := len(b.items)
+	if j.second == nil || n < shareAt {
+		f(&j.hand, 0, n)
+		return
+	}
+	var other sync.WaitGroup
+	other.Go(func() { f(j.second, 0, n/2) })
+	f(&j.hand, n/2, n)
+	other.Wait()
 }
 
 // page fills the items of a batch from its page and judges them.
@@ -77,30 +110,30 @@ func (j *judge) items(ctx context.Context, b *batch) error {
 	now := j.now()
 	j.makeRecords(b, now)
 	j.makeKeys(b)
-	values := make([]record.Value, len(b.items)*len(j.own.Columns))
-	lacking := 0
-	for i := range b.items {
-		n := len(j.own.Columns)
-		b.items[i].values = values[i*n : i*n : (i+1)*n]
-		lacking += j.one(&b.items[i], now)
-	}
-	for round := 0; lacking > 0 && round < factRounds; round++ {
+	n := len(j.own.Columns)
+	b.values = takeSlab(len(b.items) * n)
+	j.share(b, func(h *hand, from, to int) {
+		for i := from; i < to; i++ {
+			b.items[i].values = b.values[i*n : i*n : (i+1)*n]
+			h.one(&b.items[i], now)
+		}
+	})
+	for round := 0; round < factRounds && slices.ContainsFunc(b.items, lacks); round++ {
 		if err := j.facts.Fetch(ctx); err != nil {
 			return &SystemError{Flow: j.flow.Name, System: "a lookup", Attempts: 1, Err: err}
 		}
-		lacking = 0
 		for i := range b.items {
 			if b.items[i].reread {
-				lacking += j.one(&b.items[i], now)
+				j.one(&b.items[i], now)
 			}
 		}
 	}
-	if lacking > 0 {
-		refuseLacking(b)
-	}
-	j.makePrints(b)
+	refuseLacking(b)
+	j.share(b, func(h *hand, from, to int) { h.makePrints(b.items[from:to]) })
 	return nil
 }
+
+func lacks(it item) bool { return it.reread }
 
 // refuseLacking fails closed (promise 6): what is not known is not assumed.
 func refuseLacking(b *batch) {
@@ -114,26 +147,33 @@ func refuseLacking(b *batch) {
 
 func (j *judge) makeRecords(b *batch, now time.Time) {
 	width := len(j.flow.From.Entity.Schema.Fields)
-	slab := make([]record.Value, len(b.items)*width)
-	for i := range b.items {
-		it := &b.items[i]
-		it.record = slab[i*width : (i+1)*width : (i+1)*width]
-		if it.broken != "" {
-			continue
+	b.records = takeSlab(len(b.items) * width)
+	j.share(b, func(h *hand, from, to int) {
+		for i := from; i < to; i++ {
+			b.items[i].record = b.records[i*width : (i+1)*width : (i+1)*width]
+			h.makeRecord(&b.items[i], now)
 		}
-		wanted, reason := j.worker.Wanted(it.row, now)
-		if reason != nil {
-			it.verdict = rejected(*reason)
-		}
-		it.skip = !wanted && reason == nil
-		var reasons []record.Reason
-		it.record, reasons = j.worker.Map(it.record, it.row, now)
-		if len(reasons) > 0 && !it.stopped() && !it.skip {
-			it.verdict = rejected(reasons...)
-		}
-		if j.flow.From.ID != nil {
-			it.id = j.worker.SourceID(it.row)
-		}
+	})
+}
+
+// makeRecord maps one row, where it was read whole.
+func (h *hand) makeRecord(it *item, now time.Time) {
+	if it.broken != "" {
+		clear(it.record)
+		return
+	}
+	wanted, reason := h.worker.Wanted(it.row, now)
+	if reason != nil {
+		it.verdict = rejected(*reason)
+	}
+	it.skip = !wanted && reason == nil
+	var reasons []record.Reason
+	it.record, reasons = h.worker.Map(it.record, it.row, now)
+	if len(reasons) > 0 && !it.stopped() && !it.skip {
+		it.verdict = rejected(reasons...)
+	}
+	if h.run.flow.From.ID != nil {
+		it.id = h.worker.SourceID(it.row)
 	}
 }
 
@@ -180,49 +220,48 @@ func (j *judge) appendKey(dst []byte, it *item) ([]byte, error) {
 	return dst, nil
 }
 
-// one judges one item and returns 1 when a fact was lacking.
-func (j *judge) one(it *item, now time.Time) int {
+// one judges one item. It is judged again when a fact was lacking.
+func (h *hand) one(it *item, now time.Time) {
 	if it.broken != "" || it.skip || it.stopped() {
-		return 0
+		return
 	}
 	it.reread = false
-	keep, verdict := j.worker.Filter(it.record, j.facts, now)
+	keep, verdict := h.worker.Filter(it.record, h.facts, now)
 	if !verdict.Lacking && verdict.Severity == rules.Pass && keep {
-		verdict = j.worker.Judge(it.record, j.facts, now)
+		verdict = h.worker.Judge(it.record, h.facts, now)
 	}
 	if !verdict.Lacking && verdict.Severity < rules.Hold && keep {
 		var failed rules.Verdict
-		it.values, failed = j.worker.Write(it.values[:0], it.record, record.Value{}, "", j.facts, now)
+		it.values, failed = h.worker.Write(it.values[:0], it.record, record.Value{}, "", h.facts, now)
 		if failed.Lacking || failed.Severity > verdict.Severity {
 			verdict = failed
 		}
 	}
 	if verdict.Lacking {
 		it.reread = true
-		return 1
+		return
 	}
 	it.verdict = verdict
 	it.skip = !keep && !it.stopped()
 	if it.keyless != "" && !it.stopped() && !it.skip {
 		it.verdict = rejected(record.Reason{Stage: record.StageMapping, Code: "key", Message: "its key is unusable: " + it.keyless})
 	}
-	return 0
 }
 
 // makePrints digests what this flow may write of every item that passed.
-func (j *judge) makePrints(b *batch) {
-	for i := range b.items {
-		it := &b.items[i]
+func (h *hand) makePrints(items []item) {
+	for i := range items {
+		it := &items[i]
 		if it.stopped() || it.skip {
 			continue
 		}
-		j.digest = j.digest[:0]
-		for c, update := range j.own.Update {
+		h.digest = h.digest[:0]
+		for c, update := range h.run.own.Update {
 			if update {
-				j.digest = it.values[c].AppendCanonical(j.digest)
+				h.digest = it.values[c].AppendCanonical(h.digest)
 			}
 		}
-		it.print = record.FingerprintOf(j.digest)
+		it.print = record.FingerprintOf(h.digest)
 	}
 }
 

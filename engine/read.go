@@ -149,7 +149,8 @@ func (rd *reader) sendPage(part connectors.Part, page connectors.Page, from reco
 		if cut == len(b.items) {
 			break
 		}
-		head := &batch{part: part, page: page, from: b.from, to: page.After(b.items[cut-1].at), items: b.items[:cut:cut]}
+		head := &batch{part: part, page: page, from: b.from, to: page.After(b.items[cut-1].at), items: b.items[:cut:cut], shared: true}
+		b.shared = true
 		head.sortItems()
 		if err := rd.send(head); err != nil {
 			return err

@@ -29,6 +29,9 @@ func (d *deliverer) settle(intent *Intent) error {
 	}
 	d.inflight.leave(w.batch)
 	d.account(w.batch)
+	if d.observer == nil && !w.batch.shared {
+		w.batch.release()
+	}
 	return nil
 }
 
