@@ -84,6 +84,10 @@ func (d *decider) afterCurrent(it *item, verdict rules.Verdict, now time.Time) {
 // compare decides between create, update and nothing, and what is sent: promise 5,
 // a flow never changes a column its destination owns.
 func (d *decider) compare(it *item) {
+	if d.simulated(it) {
+		d.compareSimulated(it)
+		return
+	}
 	if it.current == nil {
 		d.compareAbsent(it)
 		return
@@ -106,6 +110,30 @@ func (d *decider) compare(it *item) {
 	default:
 		it.op = connectors.Update
 		it.decide(Updated)
+	}
+}
+
+// simulated reports whether an earlier version was delivered only in appearance: by
+// a plan or an observing flow, whose destination does not show it.
+func (d *decider) simulated(it *item) bool {
+	return isWithheld(d.dest) && it.entry.Delivered && (d.flow.Mode == rules.Observe || it.entry.Pass == d.header.Pass)
+}
+
+// compareSimulated compares with what would have been delivered.
+func (d *decider) compareSimulated(it *item) {
+	it.asked = true
+	if it.entry.Fingerprint == it.print && it.entry.Shape == d.shape {
+		it.decide(Unchanged)
+		return
+	}
+	for c, update := range d.own.Update {
+		if update && !(it.values[c].IsNull() && d.own.KeepOnNull[c]) {
+			it.send[c] = it.values[c]
+		}
+	}
+	it.op = connectors.Update
+	if it.decide(Updated); !d.flow.Update {
+		it.decide(Skipped)
 	}
 }
 

@@ -84,13 +84,13 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 // returns the exceptions to write first.
 func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception) {
 	b.group(func(items []int32) {
-		entry, wrote := b.items[items[0]].entry, false
+		entry, open, wrote := b.items[items[0]].entry, b.items[items[0]].open, false
 		for _, i := range items {
 			it := &b.items[i]
-			it.entry = entry
+			it.entry, it.open = entry, open
 			changed, told := d.settleItem(b, it, s)
 			exceptions = append(exceptions, told...)
-			entry, wrote = it.entry, wrote || changed
+			entry, open, wrote = it.entry, it.open, wrote || changed
 		}
 		if wrote {
 			entry.Pass = d.header.Pass
@@ -165,14 +165,14 @@ func (d *deliverer) stopItem(b *batch, it *item, s *Settlement) (bool, []Excepti
 	if it.open == nil || it.open.Outcome != it.outcome || e.Stopped != it.rowDigest() || it.open.Digest != d.flow.Digest {
 		told = append(told, exception)
 	}
-	open := OpenRecord{
+	open := &OpenRecord{
 		Key: it.key, Outcome: it.outcome, Exception: exception.ID, Part: exception.Part, Where: exception.Where,
 		Row: it.row, Columns: d.flow.From.Columns.Names, Broken: it.broken,
 		Digest: d.flow.Digest, Since: since, Attempts: attempts,
 	}
-	s.Open = append(s.Open, open)
+	s.Open = append(s.Open, *open)
 	e.Outcome, e.Stopped = it.outcome, it.rowDigest()
-	it.open = &s.Open[len(s.Open)-1]
+	it.open = open
 	return true, told
 }
 
