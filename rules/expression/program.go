@@ -3,6 +3,7 @@ package expression
 import (
 	"errors"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -270,7 +271,7 @@ var words = strings.NewReplacer(
 	"*record.Number", "number", "record.Number", "number", "expression.day", "date", "time.Time", "time",
 	"map[string]interface {}", "record", "[]interface {}", "list", "interface {}", "any value",
 	"[]string", "list of texts", "bool", "true or false", "string", "text", "int", "number",
-	"invalid operation: ", "", "mismatched types ", "it does not go together with ",
+	"invalid operation: ", "",
 )
 
 func plainWords(message string) string {
@@ -282,8 +283,14 @@ func plainWords(message string) string {
 	if strings.Contains(message, "token EOF") {
 		return "the expression ends too early"
 	}
+	if m := mismatch.FindStringSubmatch(message); m != nil {
+		return "`" + m[1] + "` has no meaning between " + words.Replace(m[2]) + " and " + words.Replace(m[3])
+	}
 	return words.Replace(message)
 }
+
+// mismatch is what expr says of an operator and two types.
+var mismatch = regexp.MustCompile(`^invalid operation: (\S+) \(mismatched types (.+) and (.+)\)$`)
 
 func typeText(t reflect.Type) string {
 	if kind := kindOf(t); kind != record.Unknown {

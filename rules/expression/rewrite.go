@@ -105,6 +105,8 @@ func (r *rewriter) binary(node *ast.Node, n *ast.BinaryNode) {
 			name = "$isnt"
 		}
 		r.call(node, name, n.Left, n.Right)
+	case "<", "<=", ">", ">=":
+		r.checkComparison(n)
 	case "in":
 		if _, isMap := n.Right.(*ast.MapNode); !isMap && !r.plainList(n) {
 			r.call(node, "$in", n.Left, n.Right)
