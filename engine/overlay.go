@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
 	"headgate/engine/record"
 )
@@ -11,6 +12,7 @@ import (
 // overlay is a map over a ledger: it takes settlements and shows them as settled,
 // and the ledger below never hears of them. A plan runs over it.
 type overlay struct {
+	mu        sync.RWMutex // stages read while the last one settles
 	below     Ledger
 	header    Header
 	entries   map[record.Key]Entry
@@ -28,9 +30,15 @@ func newOverlay(below Ledger) (*overlay, error) {
 	}, err
 }
 
-func (o *overlay) Header() (Header, error) { return o.header, nil }
+func (o *overlay) Header() (Header, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.header, nil
+}
 
 func (o *overlay) Find(keys []record.Key, entries []Entry) error {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
 	if err := o.below.Find(keys, entries); err != nil {
 		return err
 	}
@@ -43,6 +51,8 @@ func (o *overlay) Find(keys []record.Key, entries []Entry) error {
 }
 
 func (o *overlay) Position(part string) (record.Position, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
 	if p, ok := o.positions[part]; ok {
 		return p, nil
 	}
@@ -50,6 +60,8 @@ func (o *overlay) Position(part string) (record.Position, error) {
 }
 
 func (o *overlay) Positions() (map[string]record.Position, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
 	all, err := o.below.Positions()
 	if err == nil {
 		if all = maps.Clone(all); all == nil {
@@ -61,6 +73,8 @@ func (o *overlay) Positions() (map[string]record.Position, error) {
 }
 
 func (o *overlay) Opens(after record.Key, limit int) ([]OpenRecord, error) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
 	below, err := o.below.Opens(after, limit+len(o.opens))
 	if err != nil {
 		return nil, err
@@ -76,6 +90,8 @@ func (o *overlay) Opens(after record.Key, limit int) ([]OpenRecord, error) {
 }
 
 func (o *overlay) OpenAt(keys []record.Key, opens []OpenRecord) error {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
 	if err := o.below.OpenAt(keys, opens); err != nil {
 		return err
 	}
@@ -94,6 +110,8 @@ func (o *overlay) Intent() (*Intent, error) { return nil, nil }
 
 // Settle keeps the settlement in memory only.
 func (o *overlay) Settle(s *Settlement) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if s.Journal != nil {
 		o.header.Journal++
 		s.Journal.Number = o.header.Journal
@@ -133,6 +151,8 @@ func (o *overlay) Journal(after uint64, limit int) ([]JournalRow, error) {
 }
 
 func (o *overlay) SetPosition(part string, to record.Position, _ string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.positions[part] = to
 	return nil
 }

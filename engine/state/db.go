@@ -42,7 +42,38 @@ func Open(dir string, now func() time.Time) (*DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
 	}
+	if err := makeNew(filepath.Join(dir, FileName)); err != nil {
+		return nil, fmt.Errorf("make the state: %w", err)
+	}
 	return open(dir, now, false)
+}
+
+// makeNew makes an empty state under another name and then gives it its own: a
+// process killed meanwhile leaves no half-made state, so that an empty file always
+// means that something was lost.
+func makeNew(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	fresh := fmt.Sprintf("%s.new-%d", path, os.Getpid())
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	b, err := bolt.Open(fresh, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	if err := b.Close(); err != nil {
+		return err
+	}
+	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(fresh), d.Sync(), d.Close())
 }
 
 // OpenReadOnly opens the state in dir to be read, beside other readers. A state
