@@ -177,13 +177,15 @@ func (s *source) openAt(name string, p position) (ended bool, err error) {
 	if err == nil && p.Time != 0 && info.Size() == p.Size && info.ModTime().UnixNano() == p.Time {
 		return true, f.Close()
 	}
+	var r *reading
 	if err == nil {
-		s.file, err = s.start(f, name, info, p)
+		r, err = s.start(f, name, info, p)
 	}
 	if err != nil {
 		_ = f.Close()
 		return false, classify("read "+name, err)
 	}
+	s.file = r
 	return false, nil
 }
 
