@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/text/encoding"
@@ -173,7 +174,14 @@ func Kind() connectors.Kind {
 type connector struct {
 	dir   string
 	tools connectors.Tools
+	mu    sync.Mutex // flows that run side by side open their resources at once
 	open  []interface{ Close() error }
+}
+
+func (c *connector) opened(x interface{ Close() error }) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = append(c.open, x)
 }
 
 // Source implements connectors.Connector.
@@ -183,7 +191,7 @@ func (c *connector) Source(r connectors.Resource) (connectors.Source, error) {
 		return nil, &connectors.Error{Class: connectors.Broken, Op: "read " + r.Name, Hint: `write glob = "*.csv", for example`, Err: errors.New("it has no glob")}
 	}
 	s := &source{connector: c, resource: r, settings: settings}
-	c.open = append(c.open, s)
+	c.opened(s)
 	return s, nil
 }
 
@@ -194,12 +202,14 @@ func (c *connector) Destination(r connectors.Resource) (connectors.Destination, 
 		return nil, &connectors.Error{Class: connectors.Broken, Op: "write " + r.Name, Hint: `write file = "orders-%Y%m%d.csv", for example`, Err: errors.New("it has no file")}
 	}
 	d := &destination{connector: c, resource: r, settings: settings}
-	c.open = append(c.open, d)
+	c.opened(d)
 	return d, nil
 }
 
 // Close implements connectors.Connector.
 func (c *connector) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var errs []error
 	for _, x := range c.open {
 		errs = append(errs, x.Close())
