@@ -134,6 +134,9 @@ func (c *connector) config() (*pgx.ConnConfig, error) {
 	config.RuntimeParams["datestyle"] = "ISO, YMD"
 	config.RuntimeParams["intervalstyle"] = "iso_8601"
 	config.RuntimeParams["extra_float_digits"] = "1"
+	// A plan made while the table was small must not be kept while it grows: the
+	// look-up of a batch would go on scanning the whole table.
+	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "headgate"
 	}
