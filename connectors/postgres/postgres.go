@@ -137,6 +137,8 @@ func (c *connector) config() (*pgx.ConnConfig, error) {
 	// A plan made while the table was small must not be kept while it grows: the
 	// look-up of a batch would go on scanning the whole table.
 	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
+	// The pages of a look-up by key are few and mostly cached: it goes by the index.
+	config.RuntimeParams["random_page_cost"] = "1.1"
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "headgate"
 	}
