@@ -3,6 +3,7 @@ package connectortest
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +76,11 @@ func (s Suite) difficultRows() []record.Row {
 	for i := columnAmount; i <= columnNote; i++ {
 		rows[len(rows)-1-i][i] = record.NullValue()
 	}
-	rows[0][columnNo] = record.IntValue(-9223372036854775808)
+	least := int64(math.MinInt64)
+	if s.NoLeastInt {
+		least++
+	}
+	rows[0][columnNo] = record.IntValue(least)
 	return rows
 }
 

@@ -52,6 +52,7 @@ type Suite struct {
 	Schemaless  bool // a column that is not there cannot be told from one left out
 	EmptyIsNull bool // empty text is read as null
 	NoNUL       bool // text cannot hold the character NUL
+	NoLeastInt  bool // the least of all 64-bit numbers, -2^63, is not read as an int
 
 	// TimePrecision is the finest difference of instants it keeps; 0 is a nanosecond.
 	TimePrecision time.Duration
