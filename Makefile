@@ -16,7 +16,7 @@ bench:
 	go test ./engine/bench -run '^$$' -bench . -benchtime 1x -timeout 60m
 
 fuzz:
-	.ci/fuzz $(or $(TIME),10s)
+	.ci/fuzz $(or $(COUNT),20000x)
 
 cover:
 	go test -coverprofile=/tmp/headgate.cover -coverpkg=./engine/...,./rules/... ./... && go tool cover -func=/tmp/headgate.cover | tail -1
