@@ -59,29 +59,6 @@ func TestTraps(t *testing.T) {
 	}
 }
 
-// TestWrongFile: a file that is none of this resource is told as that, once, and
-// is not ten thousand bad rows.
-func TestWrongFile(t *testing.T) {
-	t.Parallel()
-	for name, content := range map[string]string{
-		"utf-16 without a mark":        "a\x00,\x00b\x00\n\x001\x00,\x002\x00\n\x00",
-		"line ends of another age":     "a,b\r1,2\r3,4\r",
-		"another delimiter":            "a;b\n1;2\n",
-		"unclosed quote in the header": "a,\"b\n1,2\n",
-		"a header that is too long":    strings.Repeat("a", 2<<20) + "\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			write(t, dir, "x", content)
-			_, err := newSource(t, dir, &Resource{CSV: csvSettings()}, "a", "b").Read(context.Background(), connectors.Part{Name: "x"}, "", 10)
-			if connectors.ClassOf(err) != connectors.Broken {
-				t.Errorf("%v (%s), want a broken resource", err, connectors.ClassOf(err))
-			}
-		})
-	}
-}
-
 // TestOpenedQuotes: each line opens a quote that the next one closes in its middle.
 // Each is broken alone.
 func TestOpenedQuotes(t *testing.T) {

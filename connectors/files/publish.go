@@ -1,0 +1,166 @@
+package files
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"headgate/connectors"
+)
+
+// sumSuffix ends the name of what says how many rows a published file has.
+const sumSuffix = ".sum.json"
+
+// sidecar is what stands beside a published file.
+type sidecar struct {
+	File  string `json:"file"`
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"`
+	XXH3  string `json:"xxh3"`
+}
+
+// Finish implements connectors.Appender: the file appears whole, and never in
+// place of another; what says how many rows it has is there before it.
+func (d *destination) Finish(ctx context.Context) error {
+	if d.file == nil {
+		return nil
+	}
+	if err := d.sync(); err != nil {
+		return classify("sync "+d.mark.Name, err)
+	}
+	d.mark.Sum = sumText(d.hash)
+	for n := 1; n <= mostNames; n++ {
+		err := d.publish(numbered(d.mark.Name, n))
+		if errors.Is(err, os.ErrExist) && ctx.Err() == nil {
+			continue // somebody made a file of this name meanwhile
+		}
+		if err != nil {
+			return classify("publish "+d.mark.Name, err)
+		}
+		return classify("close "+d.mark.Name, d.Close())
+	}
+	return classify("publish "+d.mark.Name, fmt.Errorf("there are too many files called %s", d.mark.Name))
+}
+
+// publish gives the part file its name, unless that is taken.
+func (d *destination) publish(name string) error {
+	for _, path := range []string{d.path(name), d.partPath(name)} {
+		if path == d.partPath(d.mark.Name) {
+			continue
+		}
+		taken, err := exists(path)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return os.ErrExist
+		}
+	}
+	note, err := json.Marshal(sidecar{name, d.mark.Rows, d.mark.Length, d.mark.Sum})
+	if err != nil {
+		return err
+	}
+	if err := writeSynced(d.path(name+sumSuffix), append(note, '\n')); err != nil {
+		return err
+	}
+	if err := syncDir(d.dir); err != nil {
+		return err
+	}
+	if err := rename(d.partPath(d.mark.Name), d.path(name)); err != nil {
+		return err
+	}
+	return syncDir(d.dir)
+}
+
+// rename moves a file to a name that is free. Where the file system cannot tell
+// in one step, a second name is given and the first taken away.
+func rename(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if err != unix.EINVAL && err != unix.ENOSYS && err != unix.EOPNOTSUPP {
+		if err != nil {
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		}
+		return nil
+	}
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
+}
+
+// published accepts that the part was given its name before the state knew: there
+// is a file with just what was settled, or the sum of one that was taken since.
+func (d *destination) published(m mark) error {
+	for n := 1; n <= mostNames; n++ {
+		name := numbered(m.Name, n)
+		same, there, err := d.holds(name, m)
+		if err != nil {
+			return classify("look at "+name, err)
+		}
+		if same {
+			return nil
+		}
+		if !there && n > 1 {
+			break
+		}
+	}
+	return &connectors.Error{Class: connectors.Broken, Op: "go on with " + m.Name, Hint: "somebody moved or changed it: put it back, or rewind the flow", Err: fmt.Errorf("neither .%s%s nor a published file has the %d bytes that were settled", m.Name, partSuffix, m.Length)}
+}
+
+// holds reports whether the file called name is what was settled, and whether it
+// or its sum is there.
+func (d *destination) holds(name string, m mark) (same, there bool, err error) {
+	f, err := os.Open(d.path(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return d.wasTaken(name, m)
+	}
+	if err != nil {
+		return false, false, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != m.Length {
+		return false, true, err
+	}
+	_, same, err = begins(f, m)
+	return same, true, err
+}
+
+// wasTaken reads the sum beside a file that is not there any more.
+func (d *destination) wasTaken(name string, m mark) (same, there bool, err error) {
+	f, err := os.Open(d.path(name + sumSuffix))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	defer func() { _ = f.Close() }()
+	var note sidecar
+	if err := json.NewDecoder(io.LimitReader(f, 64<<10)).Decode(&note); err != nil {
+		return false, true, nil // torn, or not ours
+	}
+	return note.Bytes == m.Length && note.Rows == m.Rows && note.XXH3 == m.Sum, true, nil
+}
+
+func writeSynced(path string, content []byte) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
