@@ -123,8 +123,11 @@ func (p splitter) quotes(b []byte, full bool, firstLine int, cells []cell) (_ []
 	first := len(cells)
 	for i := 0; ; i++ {
 		c, next, ok := p.cell(b, i)
-		if !ok && full {
+		if !ok && full && len(b) > p.max {
 			return cells, 0, 0, badQuote("a quote is opened and not closed within %d bytes", p.max)
+		}
+		if !ok && full {
+			return cells, 0, 0, badQuote("a quote is opened and not closed")
 		}
 		if !ok {
 			return cells, 0, 0, errMore
