@@ -75,14 +75,20 @@ func (it *item) stopped() bool { return it.verdict.Severity >= rules.Hold }
 // rowDigest digests the row as read: the content of a record that was stopped.
 func (it *item) rowDigest() record.Fingerprint {
 	if it.digest.IsZero() {
-		var buf []byte
-		for _, v := range it.row {
-			buf = v.AppendCanonical(buf)
-		}
-		buf = append(buf, it.broken...)
-		it.digest = xxh3.Hash128(buf).Bytes()
+		it.digest = brokenDigest(it.row, "", "")
 	}
 	return it.digest
+}
+
+// brokenDigest digests a row that has an error of its own. Its text counts too: two
+// broken rows of which no value could be read are not copies of each other.
+func brokenDigest(row record.Row, code, raw string) record.Fingerprint {
+	var buf []byte
+	for _, v := range row {
+		buf = v.AppendCanonical(buf)
+	}
+	buf = append(append(buf, code...), raw...)
+	return xxh3.Hash128(buf).Bytes()
 }
 
 // content is what makes two items of one key copies of each other.

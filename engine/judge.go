@@ -71,6 +71,7 @@ func (j *judge) page(ctx context.Context, b *batch) error {
 		it.row = row
 		if broken := rowError(err); broken != nil {
 			it.broken = broken.Code
+			it.digest = brokenDigest(row, broken.Code, b.page.Raw(i))
 			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: broken.Code, Message: broken.Message})
 		}
 	}
@@ -85,6 +86,7 @@ func (j *judge) opens(ctx context.Context, b *batch) error {
 		it.row = rowByColumns(it.open, j.flow.From.Columns.Names)
 		if it.open.Broken != "" {
 			it.broken = it.open.Broken
+			copy(it.digest[:], it.open.Key[1:])
 			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: it.broken, Message: "the row was broken when it was read"})
 		}
 	}

@@ -275,13 +275,17 @@ func (d *destination) receipt(c connectors.Change, query func() (pgx.Rows, error
 		return connectors.Receipt{}, err
 	}
 	if n := rows.CommandTag().RowsAffected(); c.Op != connectors.Create && n != 1 {
-		return refusedRows(n), nil
+		return otherRows(c.Op, n), nil
 	}
 	return receipt, nil
 }
 
-func refusedRows(n int64) connectors.Receipt {
-	if n == 0 {
+// otherRows is the answer to a change that found n rows, and not one.
+func otherRows(op connectors.Op, n int64) connectors.Receipt {
+	switch {
+	case n == 0 && op == connectors.Delete:
+		return connectors.Receipt{Status: connectors.Same} // it is gone, as was asked
+	case n == 0:
 		return connectors.Receipt{Status: connectors.Refused, Code: "missing_row", Words: "the row is not there any more"}
 	}
 	return connectors.Receipt{Status: connectors.Refused, Code: "ambiguous", Words: fmt.Sprintf("the key finds %d rows", n)}

@@ -239,17 +239,17 @@ func (d *destination) one(db *sqlitedb.Conn, c connectors.Change) (connectors.Re
 		for _, i := range columns {
 			names, values = append(names, d.resource.Write[i].Name), append(values, c.Values[i])
 		}
-		return d.change(db, "UPDATE "+d.from()+" SET "+assignments(names), names, values, c.Key)
+		return d.change(db, c, "UPDATE "+d.from()+" SET "+assignments(names), names, values)
 	}
 	if len(d.resource.Delete) == 0 {
-		return d.change(db, "DELETE FROM "+d.from(), nil, nil, c.Key)
+		return d.change(db, c, "DELETE FROM "+d.from(), nil, nil)
 	}
 	var names []string
 	var values []record.Value
 	for _, set := range d.resource.Delete {
 		names, values = append(names, set.Column), append(values, set.Value)
 	}
-	return d.change(db, "UPDATE "+d.from()+" SET "+assignments(names), names, values, c.Key)
+	return d.change(db, c, "UPDATE "+d.from()+" SET "+assignments(names), names, values)
 }
 
 func assignments(names []string) string {
@@ -284,9 +284,9 @@ func (d *destination) create(db *sqlitedb.Conn, c connectors.Change) (connectors
 	return receipt, errors.Join(err, stmt.Reset())
 }
 
-// change runs an UPDATE or DELETE of the row under key, which must be exactly one.
-func (d *destination) change(db *sqlitedb.Conn, query string, columns []string, values, key []record.Value) (connectors.Receipt, error) {
-	where := make([]string, len(key))
+// change runs the UPDATE or DELETE of a change, which must find exactly one row.
+func (d *destination) change(db *sqlitedb.Conn, c connectors.Change, query string, columns []string, values []record.Value) (connectors.Receipt, error) {
+	where := make([]string, len(c.Key))
 	for i, name := range d.resource.WriteKey {
 		where[i] = quote(name) + " = ?"
 	}
@@ -297,17 +297,19 @@ func (d *destination) change(db *sqlitedb.Conn, query string, columns []string, 
 	for i, v := range values {
 		d.bind(stmt, i+1, columns[i], v)
 	}
-	for i, v := range key {
+	for i, v := range c.Key {
 		d.bind(stmt, len(values)+i+1, d.resource.WriteKey[i], v)
 	}
 	_, err = stmt.Step()
 	if err := errors.Join(err, stmt.Reset()); err != nil {
 		return connectors.Receipt{}, err
 	}
-	switch n := db.Changes(); n {
-	case 1:
+	switch n := db.Changes(); {
+	case n == 1:
 		return connectors.Receipt{Status: connectors.Applied}, nil
-	case 0:
+	case n == 0 && c.Op == connectors.Delete:
+		return connectors.Receipt{Status: connectors.Same}, nil // it is gone, as was asked
+	case n == 0:
 		return connectors.Receipt{Status: connectors.Refused, Code: "missing_row", Words: "the row is not there any more"}, nil
 	default:
 		return connectors.Receipt{Status: connectors.Refused, Code: "ambiguous", Words: fmt.Sprintf("the key finds %d rows", n)}, nil

@@ -378,6 +378,10 @@ func (n Number) Reduce() Number {
 // Int64 returns n as a whole number, and whether it is one that fits.
 func (n Number) Int64() (int64, bool) {
 	r := n.Reduce()
+	if r.big != nil && r.big.Exponent == 0 { // the least int64 has a greater magnitude than any other
+		i, err := r.big.Int64()
+		return i, err == nil
+	}
 	if r.big != nil || r.scale != 0 {
 		return 0, false
 	}
