@@ -116,7 +116,7 @@ func (d *decider) compare(it *item) {
 // simulated reports whether an earlier version was delivered only in appearance: by
 // a plan or an observing flow, whose destination does not show it.
 func (d *decider) simulated(it *item) bool {
-	return isWithheld(d.dest) && it.entry.Delivered && (d.flow.Mode == rules.Observe || it.entry.Pass == d.header.Pass)
+	return isWithheld(d.dest) && it.entry.Delivered && (d.flow.Mode == rules.Observe || it.entry.Journal > d.settledTo)
 }
 
 // compareSimulated compares with what would have been delivered.

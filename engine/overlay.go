@@ -143,6 +143,7 @@ func (o *overlay) put(e *KeyEntry) {
 		o.header.Known++
 		e.Entry.Number = uint32(o.header.Known)
 	}
+	e.Entry.Journal = o.header.Journal
 	o.entries[e.Key] = e.Entry
 }
 

@@ -152,13 +152,14 @@ type run struct {
 
 	stopReading context.CancelFunc
 
-	header   Header
-	guard    guard
-	seen     bitmap // entries met unchanged in this pass
-	inflight *inflight
-	summary  Summary
-	stops    map[stopKey]*StopCount
-	began    stopwatch
+	header    Header
+	settledTo uint64 // the journal row settled last before this run
+	guard     guard
+	seen      bitmap // entries met unchanged in this pass
+	inflight  *inflight
+	summary   Summary
+	stops     map[stopKey]*StopCount
+	began     stopwatch
 }
 
 type stopKey struct {
@@ -209,6 +210,7 @@ func (r *run) begin(ctx context.Context) error {
 		r.header.Pass++
 	}
 	r.header.Ended = false
+	r.settledTo = r.header.Journal
 	r.header.Digest = r.flow.Digest
 	r.guard = guard{limits: r.flow.Guard, known: r.header.Known}
 	return nil

@@ -93,7 +93,9 @@ func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception
 			entry, open, wrote = it.entry, it.open, wrote || changed
 		}
 		if wrote {
-			entry.Pass = d.header.Pass
+			if !b.again { // it was not read in this pass: what is read of it is its first
+				entry.Pass = d.header.Pass
+			}
 			s.Entries = append(s.Entries, KeyEntry{b.items[items[0]].key, entry})
 		}
 	})
