@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"headgate/engine/record"
@@ -95,9 +96,11 @@ func checkText(fail func(code, hidden, shown string), checks *Field, s string) {
 	}
 }
 
+// clip keeps what a message shows of a text short, in whole characters.
 func clip(s string) string {
-	if len(s) > 60 {
-		return s[:60] + "…"
+	const most = 60
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

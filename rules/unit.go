@@ -21,8 +21,8 @@ func NewUnit(r *Resource) *Unit {
 	return &Unit{resource: r, machine: expression.NewMachine(), totals: make([]record.Number, len(r.Totals))}
 }
 
-// Add adds a row to the totals. A row that is broken, or gives no number, makes
-// every rule fail that could have been true by accident.
+// Add adds a row to the totals. Of a row that is not whole nothing is known; one
+// that gives no number makes the unit fail.
 func (u *Unit) Add(row record.Row, whole bool) {
 	if !whole {
 		return

@@ -111,6 +111,10 @@ func (r *rewriter) binary(node *ast.Node, n *ast.BinaryNode) {
 		if _, isMap := n.Right.(*ast.MapNode); !isMap && !r.plainList(n) {
 			r.call(node, "$in", n.Left, n.Right)
 		}
+	case "??":
+		// expr takes the type of what a pointer points to for that of ??, which no
+		// operator on numbers then fits.
+		r.call(node, "coalesce", n.Left, n.Right)
 	case "+":
 		if isTextNode(n.Left) || isTextNode(n.Right) || n.Left.Type() == textType && n.Right.Type() == textType {
 			r.call(node, "$cat", n.Left, n.Right)
