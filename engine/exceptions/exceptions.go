@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -131,10 +132,47 @@ func lastLine(f *os.File) (end int64, torn []byte, err error) {
 	}
 }
 
-// next returns the number the next file of a form takes.
+// next returns the number the next file of a form takes: behind every one there
+// is, since older files may have been taken away.
 func (l *Log) next(form string) (int, error) {
-	names, err := filepath.Glob(filepath.Join(l.dir, strings.Replace(form, "%06d", "[0-9]*", 1)))
-	return len(names) + 1, err
+	names, err := numbered(l.dir, form)
+	if err != nil || len(names) == 0 {
+		return 1, err
+	}
+	return numberOf(names[len(names)-1], form) + 1, nil
+}
+
+// numbered returns the names of the files of a form, by number.
+func numbered(dir, form string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if numberOf(e.Name(), form) > 0 {
+			names = append(names, e.Name())
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return numberOf(a, form) - numberOf(b, form) })
+	return names, nil
+}
+
+// numberOf returns the number in a name of a form, 0 for any other name.
+func numberOf(name, form string) int {
+	before, after, _ := strings.Cut(form, "%06d")
+	digits, ok := strings.CutPrefix(name, before)
+	if !ok {
+		return 0
+	}
+	if digits, ok = strings.CutSuffix(digits, after); !ok {
+		return 0
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // Append writes the exceptions and returns when they are on disk. After an error
@@ -213,11 +251,16 @@ var _ engine.ExceptionLog = (*Log)(nil)
 
 // files returns the log's files in the order written.
 func files(dir string) ([]string, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "exceptions-[0-9]*.jsonl"))
+	names, err := numbered(dir, rotatedForm)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(names)
+	for i, name := range names {
+		names[i] = filepath.Join(dir, name)
+	}
 	active := filepath.Join(dir, activeName)
 	if _, err := os.Stat(active); err == nil {
 		names = append(names, active)

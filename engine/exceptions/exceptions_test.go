@@ -150,6 +150,78 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestRotationAfterRemoval: files that were taken away do not make a later one take
+// the name, and the place, of one that is still there.
+func TestRotationAfterRemoval(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a[b")
+	log, err := exceptions.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.MaxSize = 1
+	for i := range 4 {
+		if err := log.Append([]engine.Exception{exception(fmt.Sprint(i), "")}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 2 {
+			if err := os.Remove(filepath.Join(dir, "exceptions-000001.jsonl")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(t, dir); got != "1 2 3" {
+		t.Errorf("the log has %s", got)
+	}
+}
+
+// TestHistory: all lines of one exception, found by the beginning of its id.
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	appendTo(t, dir, exception("abc", ""), exception("abd", ""), exception("abc", "delivered"), exception("xyz", ""))
+	all, err := exceptions.History(dir, "ab")
+	if err != nil || len(all) != 2 || len(all["abc"]) != 2 || all["abc"][1].Closed != "delivered" || len(all["abd"]) != 1 {
+		t.Errorf("%v, %v", all, err)
+	}
+	if all, err = exceptions.History(filepath.Join(dir, "none"), ""); err != nil || len(all) != 0 {
+		t.Errorf("no log: %v, %v", all, err)
+	}
+}
+
+// TestFailedLog: after a failed write nobody knows what is on disk, and the log
+// takes no more.
+func TestFailedLog(t *testing.T) {
+	t.Parallel()
+	log, err := exceptions.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := log.Append([]engine.Exception{exception("a", "")}); !errors.Is(err, engine.ErrStateUncertain) {
+			t.Errorf("%v", err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exceptions.Open(filepath.Join(file, "log")); err == nil {
+		t.Error("a log below a file")
+	}
+	for _, err := range exceptions.Read(filepath.Join(file, "log")) {
+		if err == nil {
+			t.Error("a line of no log")
+		}
+	}
+}
+
 // TestHostileText: what a terminal would act on is escaped in the file.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
