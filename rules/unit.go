@@ -29,6 +29,9 @@ func (u *Unit) Add(row record.Row, whole bool) {
 	}
 	for i, total := range u.resource.Totals {
 		v, err := u.machine.Run(total.Program, &expression.Input{Row: row})
+		if err == nil {
+			v, err = record.Convert(v, record.Decimal, u.resource.Locale) // the cells of a file are texts
+		}
 		if err == nil && !v.Missing() {
 			u.totals[i], err = u.totals[i].Add(v.Number())
 		}

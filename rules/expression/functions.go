@@ -76,7 +76,8 @@ var builtins = map[string]bool{
 }
 
 // operators are the functions that stand for operators; their names cannot be written.
-func operators() map[string]function {
+func operators(locale record.Locale) map[string]function {
+	c := comparison{locale.Comma}
 	return map[string]function{
 		"$add":  {call: arithmetic(record.Number.Add), types: []any{new(func(number, number) number)}, strict: true},
 		"$sub":  {call: arithmetic(record.Number.Sub), types: []any{new(func(number, number) number)}, strict: true},
@@ -84,15 +85,15 @@ func operators() map[string]function {
 		"$div":  {call: divide, types: []any{new(func(number, number) number)}, strict: true},
 		"$quo":  {call: divideRounded, types: []any{new(func(number, number, number) number)}, strict: true},
 		"$neg":  {call: numeric(record.Number.Neg), types: []any{new(func(number) number)}, strict: true},
-		"$eq":   {call: equal(true), types: []any{new(func(number, number) bool), new(func(any, number) bool), new(func(number, any) bool)}, strict: true},
-		"$ne":   {call: equal(false), types: []any{new(func(number, number) bool), new(func(any, number) bool), new(func(number, any) bool)}, strict: true},
-		"$is":   {call: equal(true), types: []any{new(func(any, any) bool)}, strict: true},
-		"$isnt": {call: equal(false), types: []any{new(func(any, any) bool)}, strict: true},
-		"$lt":   {call: ordered(func(c int) bool { return c < 0 }), types: orderTypes(), strict: true},
-		"$le":   {call: ordered(func(c int) bool { return c <= 0 }), types: orderTypes(), strict: true},
-		"$gt":   {call: ordered(func(c int) bool { return c > 0 }), types: orderTypes(), strict: true},
-		"$ge":   {call: ordered(func(c int) bool { return c >= 0 }), types: orderTypes(), strict: true},
-		"$in":   {call: within, types: []any{new(func(any, any) bool)}, strict: true},
+		"$eq":   {call: c.equal(true), types: []any{new(func(number, number) bool), new(func(any, number) bool), new(func(number, any) bool)}, strict: true},
+		"$ne":   {call: c.equal(false), types: []any{new(func(number, number) bool), new(func(any, number) bool), new(func(number, any) bool)}, strict: true},
+		"$is":   {call: c.equal(true), types: []any{new(func(any, any) bool)}, strict: true},
+		"$isnt": {call: c.equal(false), types: []any{new(func(any, any) bool)}, strict: true},
+		"$lt":   {call: c.ordered(func(c int) bool { return c < 0 }), types: orderTypes(), strict: true},
+		"$le":   {call: c.ordered(func(c int) bool { return c <= 0 }), types: orderTypes(), strict: true},
+		"$gt":   {call: c.ordered(func(c int) bool { return c > 0 }), types: orderTypes(), strict: true},
+		"$ge":   {call: c.ordered(func(c int) bool { return c >= 0 }), types: orderTypes(), strict: true},
+		"$in":   {call: c.within, types: []any{new(func(any, any) bool)}, strict: true},
 		"$sum":  {call: sum, types: []any{new(func(any) number)}, strict: true},
 		"$int":  {call: exactCount, types: []any{new(func(int) number)}, strict: true},
 		"$cat":  {call: concat, types: []any{new(func(string, string) string)}, strict: true},
@@ -341,91 +342,6 @@ func coalesce(args []any) (any, error) {
 		}
 	}
 	return nil, nil
-}
-
-// equal compares any two values by value. A text that reads as a number equals
-// that number only where one side is of unknown type, as a cell of a trailer is.
-func equal(want bool) func([]any) (any, error) {
-	return func(args []any) (any, error) {
-		a, b := args[0], args[1]
-		if x, ok := a.(number); ok && x != nil {
-			if y, ok := b.(number); ok && y != nil {
-				return (x.Cmp(*y) == 0) == want, nil
-			}
-		}
-		if isNil(a) || isNil(b) {
-			return (isNil(a) && isNil(b)) == want, nil
-		}
-		return equalValues(a, b) == want, nil
-	}
-}
-
-func equalValues(a, b any) bool {
-	if s, ok := a.(string); ok {
-		if t, ok := b.(string); ok {
-			return s == t
-		}
-		a, b = b, a
-	}
-	n, isNumber := a.(number)
-	if s, ok := b.(string); ok && isNumber {
-		m, err := record.ParseNumber(strings.TrimSpace(s), false)
-		return err == nil && n.Cmp(m) == 0
-	}
-	if x, ok := a.(time.Time); ok {
-		y, ok := b.(time.Time)
-		return ok && x.Equal(y)
-	}
-	v, err1 := fromExpr(a)
-	w, err2 := fromExpr(b)
-	return err1 == nil && err2 == nil && v.Equal(w)
-}
-
-func ordered(holds func(int) bool) func([]any) (any, error) {
-	return func(args []any) (any, error) {
-		if a, ok := args[0].(number); ok && a != nil {
-			if b, ok := args[1].(number); ok && b != nil {
-				return holds(a.Cmp(*b)), nil
-			}
-		}
-		if isNil(args[0]) || isNil(args[1]) {
-			return nil, errors.New("a value is null and has no order")
-		}
-		a, err := orderable(args[0], args[1])
-		if err != nil {
-			return nil, err
-		}
-		b, err := orderable(args[1], args[0])
-		if err != nil {
-			return nil, err
-		}
-		c, err := a.Compare(b)
-		return holds(c), err
-	}
-}
-
-// orderable reads a text as a number where the other side is one.
-func orderable(v, other any) (record.Value, error) {
-	if s, ok := v.(string); ok {
-		if _, number := other.(number); number {
-			n, err := record.ParseNumber(strings.TrimSpace(s), false)
-			return record.DecimalValue(n), err
-		}
-	}
-	return fromExpr(v)
-}
-
-func within(args []any) (any, error) {
-	list := reflect.ValueOf(args[1])
-	if list.Kind() != reflect.Slice {
-		return nil, errors.New("`in` needs a list on its right")
-	}
-	for i := range list.Len() {
-		if x := list.Index(i).Interface(); !isNil(x) && !isNil(args[0]) && equalValues(args[0], x) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 func sum(args []any) (any, error) {

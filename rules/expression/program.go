@@ -75,7 +75,7 @@ func (p *Program) compile() *Mistake {
 		}
 	}
 	options = append(options, functionOptions(functionSetFor(p.scope.Locale))...)
-	options = append(options, functionOptions(operatorSet)...)
+	options = append(options, functionOptions(operatorSetFor(p.scope.Locale))...)
 	for _, l := range p.scope.Lookups {
 		if slices.Contains(p.lookups, l.Name) {
 			options = append(options, lookupOption(l))
@@ -98,7 +98,14 @@ func (p *Program) compile() *Mistake {
 	return nil
 }
 
-var operatorSet = operators()
+var operatorSet = operators(record.Locale{})
+
+func operatorSetFor(locale record.Locale) map[string]function {
+	if !locale.Comma {
+		return operatorSet
+	}
+	return operators(locale)
+}
 
 func functionSetFor(locale record.Locale) map[string]function {
 	if locale == (record.Locale{}) {
