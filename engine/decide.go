@@ -141,6 +141,10 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 	case seen && d.flow.OnDuplicate == rules.FirstWins:
 		it.decide(Duplicate)
 	case seen && d.flow.OnDuplicate == rules.RejectDuplicate:
+		if e.Stopped == it.rowDigest() || d.asDelivered(it) {
+			it.decide(Duplicate)
+			return
+		}
 		d.stop(it, otherContent(), now)
 	case it.stopped():
 		d.stop(it, it.verdict, now)
@@ -160,7 +164,13 @@ func (d *decider) sameAsSettled(it *item) bool {
 	case it.stopped():
 		return e.Stopped == it.rowDigest()
 	}
-	return e.Delivered && e.Stopped.IsZero() && e.Shape == d.shape && e.Fingerprint == it.print
+	return e.Stopped.IsZero() && d.asDelivered(it)
+}
+
+// asDelivered reports whether the item's content is the one delivered last.
+func (d *decider) asDelivered(it *item) bool {
+	e := &it.entry
+	return !it.stopped() && e.Delivered && e.Shape == d.shape && e.Fingerprint == it.print
 }
 
 // older reports whether a newer version was delivered: it is never overwritten.
@@ -182,11 +192,8 @@ func (d *decider) again(it, first *item) {
 	if it.outcome == Skipped || it.outcome == Superseded {
 		return
 	}
-	switch {
-	case it.content() == first.content() || d.flow.OnDuplicate == rules.FirstWins:
-		it.decided, it.outcome = true, Duplicate
-	case d.flow.OnDuplicate == rules.RejectDuplicate:
-		d.stop(it, otherContent(), d.now())
+	if it.content() == first.content() || d.flow.OnDuplicate == rules.FirstWins {
+		it.decide(Duplicate)
 	}
 }
 

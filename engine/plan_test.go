@@ -3,8 +3,10 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"headgate/connectors/builtin"
 	"headgate/engine"
 	"headgate/engine/exceptions"
+	"headgate/engine/record"
 	"headgate/engine/state"
 	"headgate/rules"
 	"headgate/rules/load"
@@ -208,9 +211,9 @@ func (w *world) plan() (p *engine.Plan) {
 }
 
 // TestPlanEqualsRun: over generated rulesets, files and destinations, a plan before a
-// run and the run agree on every count, a plan writes nothing, the state verifies
-// after every run, and a run with nothing new writes nothing. Only what the
-// destination itself refuses may differ.
+// run and the run agree on every record and every count, a plan writes nothing, the
+// state verifies after every run, and a run with nothing new writes nothing. Only
+// what the destination itself refuses may differ.
 func TestPlanEqualsRun(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -223,12 +226,18 @@ func TestPlanEqualsRun(t *testing.T) {
 			for f := range rapid.IntRange(1, 2).Draw(t, "files") {
 				w.drop(fmt.Sprintf("%d-%d.csv", rapid.IntRange(0, 3).Draw(t, "name"), pass*2+f), generateCSV(t))
 			}
-			before := w.sql("SELECT * FROM items ORDER BY sku")
+			before, told := w.rows(), w.told()
 			plan := w.plan()
-			if after := w.sql("SELECT * FROM items ORDER BY sku"); after != before {
-				t.Fatalf("the plan wrote:\n%s\nbefore:\n%s", after, before)
+			if after := w.rows(); !maps.Equal(after, before) {
+				t.Fatalf("the plan wrote:\n%v\nbefore:\n%v", after, before)
 			}
-			comparePlan(t, plan, w.run())
+			s := w.run()
+			refused := carryOut(t, plan, before)
+			if len(refused) == 0 && (plan.Counts != s.Counts || plan.Read != s.Read) {
+				t.Fatalf("planned %v of %d, done %v of %d", plan.Counts, plan.Read, s.Counts, s.Read)
+			}
+			compareRecords(t, before, w.rows(), refused)
+			compareStops(t, plan, w.told()[len(told):], refused)
 		}
 		settled := w.sql("SELECT * FROM items ORDER BY sku")
 		if s := w.run(); s.Counts[engine.Created]+s.Counts[engine.Updated] > 0 {
@@ -267,19 +276,101 @@ func generateCSV(t *rapid.T) string {
 	return b.String()
 }
 
-// comparePlan compares what was planned with what was done. What the destination
-// refused was planned as a change.
-func comparePlan(t *rapid.T, plan *engine.Plan, s engine.Summary) {
-	var refused int64
-	for _, stop := range s.Stops {
-		if stop.Code == "check" {
-			refused += stop.Count
+// stored is a row of the table: qty, price, note, as texts.
+type stored [3]string
+
+// unlucky is the quantity that the table itself refuses.
+const unlucky = "13"
+
+// rows are the rows of the table, by key.
+func (w *world) rows() map[string]stored {
+	rows := make(map[string]stored)
+	for _, line := range strings.Fields(w.sql("SELECT sku, ifnull(qty, '-'), ifnull(price, '-'), ifnull(note, '-') FROM items")) {
+		cells := strings.Split(line, "|")
+		rows[cells[0]] = stored(cells[1:])
+	}
+	return rows
+}
+
+// told are the exceptions written so far, each time one was: key, outcome and code.
+func (w *world) told() (lines []string) {
+	for x, err := range exceptions.Read(filepath.Join(w.dir, "state", "exceptions")) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if x.Closed == "" {
+			lines = append(lines, fmt.Sprintf("%s %s %s", x.Key, x.Outcome, x.Reason.Code))
 		}
 	}
-	if refused > 0 {
-		return
+	return lines
+}
+
+// carryOut does to rows what the plan says, record by record, and returns the keys
+// that the table refused: nothing is compared of them, since a plan cannot know.
+func carryOut(t *rapid.T, plan *engine.Plan, rows map[string]stored) map[string]bool {
+	refused := make(map[string]bool)
+	for _, item := range plan.Items {
+		row, there := rows[item.Key]
+		switch {
+		case item.Outcome == engine.Created && there:
+			t.Fatalf("%s is planned to be created, and is there: %v", item.Key, row)
+		case item.Outcome == engine.Updated && !there && !refused[item.Key]:
+			t.Fatalf("%s is planned to be updated, and is not there", item.Key)
+		case item.Outcome == engine.Created:
+			row = stored{"-", "-", "-"}
+		case item.Outcome != engine.Updated:
+			continue
+		}
+		for _, c := range item.Changes {
+			if at := slices.Index([]string{"qty", "price", "note"}, c.Column); at >= 0 && !c.Kept {
+				row[at] = "-"
+				if !c.New.Missing() {
+					row[at] = plainText(c.New)
+				}
+			}
+		}
+		if row[0] == unlucky {
+			refused[item.Key] = true
+		}
+		rows[item.Key] = row
 	}
-	if plan.Counts != s.Counts || plan.Read != s.Read {
-		t.Fatalf("planned %v of %d, done %v of %d", plan.Counts, plan.Read, s.Counts, s.Read)
+	return refused
+}
+
+// plainText is a value as SQLite gives it back: 1.50 is 1.5 there.
+func plainText(v record.Value) string {
+	if v.Kind() == record.Decimal {
+		return v.Number().Reduce().String()
+	}
+	return v.Text()
+}
+
+func compareRecords(t *rapid.T, planned, done map[string]stored, refused map[string]bool) {
+	for key := range refused {
+		delete(planned, key)
+		delete(done, key)
+	}
+	if !maps.Equal(planned, done) {
+		t.Fatalf("planned:\n%v\ndone:\n%v", planned, done)
+	}
+}
+
+// compareStops compares, record by record, what was stopped and why.
+func compareStops(t *rapid.T, plan *engine.Plan, told []string, refused map[string]bool) {
+	var planned []string
+	for _, item := range plan.Items {
+		if item.Outcome.Open() {
+			planned = append(planned, fmt.Sprintf("%s %s %s", item.Key, item.Outcome, item.Failures[0].Code))
+		}
+	}
+	other := func(line string) bool {
+		key, _, _ := strings.Cut(line, " ")
+		return refused[key]
+	}
+	planned, told = slices.DeleteFunc(planned, other), slices.DeleteFunc(told, other)
+	slices.Sort(planned)
+	slices.Sort(told)
+	if !slices.Equal(planned, told) {
+		t.Fatalf("planned to stop:\n%v\nstopped:\n%v", planned, told)
 	}
 }

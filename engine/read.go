@@ -144,7 +144,7 @@ func (rd *reader) sendPage(part connectors.Part, page connectors.Page, from reco
 		b.keep(rd.keys)
 	}
 	b.sortItems()
-	for rd.flow.OnDuplicate == rules.LastWins {
+	for rd.flow.OnDuplicate != rules.FirstWins {
 		cut := b.secondVersion()
 		if cut == len(b.items) {
 			break

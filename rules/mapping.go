@@ -130,6 +130,9 @@ func (m *Mapper) line(f int, list *ResourceList, row []record.Value, i int) ([]r
 		case reading.Column >= 0 && reading.Column < len(row):
 			v = row[reading.Column]
 		}
+		if m.resource.Entity.Fields[f].Lines[j].Trim && v.Kind() == record.String {
+			v = record.StringValue(strings.TrimSpace(v.Str()))
+		}
 		if err == nil {
 			v, err = record.Convert(v, field.Kind, m.resource.Locale)
 		}
