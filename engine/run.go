@@ -22,8 +22,9 @@ const ahead = 1
 // Engine runs the flows of one ruleset.
 type Engine struct {
 	Config
-	mu   sync.Mutex
-	open map[string]connectors.Connector
+	mu    sync.Mutex
+	open  map[string]connectors.Connector
+	turns turns
 }
 
 // New returns an engine. It opens nothing until a flow needs it.
@@ -119,6 +120,8 @@ func (e *Engine) flow(name string) (*rules.Flow, error) {
 }
 
 func (e *Engine) runFlow(ctx context.Context, flow *rules.Flow, options RunOptions) Summary {
+	ctx, done := e.turns.run(ctx, flow.Name)
+	defer done()
 	r, err := e.openRun(flow)
 	if err == nil {
 		r.limit = options.Limit
