@@ -135,6 +135,13 @@ type Page interface {
 	EndPosition() record.Position
 }
 
+// Watched is a source that changes where somebody can see it.
+type Watched interface {
+	// Watch returns the directory that changes when there is more to read, and how
+	// long a change must be over before it is read.
+	Watch() (dir string, settle time.Duration)
+}
+
 // Enveloped is a source whose parts have a head or a tail that is no record.
 type Enveloped interface {
 	// Envelope returns the head and the tail of part, by the columns of its settings.

@@ -35,7 +35,7 @@ func (r *run) exception(b *batch, it *item, attempts int) Exception {
 		Outcome: it.outcome, Reason: it.reason(),
 		Row: r.shownRow(it), Record: r.shownRecord(it),
 		Part: b.part.Name, Where: it.where, Batch: r.header.Journal + 1,
-		Ruleset: r.engine.Ruleset.Digest, Attempts: attempts, Answer: it.answer,
+		Ruleset: r.of.set.Digest, Attempts: attempts, Answer: it.answer,
 	}
 	if len(it.verdict.Failures) > 1 {
 		x.Failures = it.verdict.Failures

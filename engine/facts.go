@@ -180,7 +180,7 @@ func (f *facts) open(a *answers) error {
 		return nil
 	}
 	from := a.lookup.From
-	connector, err := f.run.engine.connector(from.Connector)
+	connector, err := f.run.engine.connector(f.run.of, from.Connector)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -30,17 +31,17 @@ func LedgerName(flow string, mode rules.Mode) string {
 
 // openRun opens all that a run of flow needs. The run it returns is never nil and
 // can tell its summary.
-func (e *Engine) openRun(flow *rules.Flow) (*run, error) {
-	r := e.newRun(flow)
+func (e *Engine) openRun(g *generation, flow *rules.Flow) (*run, error) {
+	r := e.newRun(g, flow)
 	if err := r.openEnds(); err != nil {
 		return r, err
 	}
 	return r, r.openLedger()
 }
 
-func (e *Engine) newRun(flow *rules.Flow) *run {
+func (e *Engine) newRun(g *generation, flow *rules.Flow) *run {
 	r := &run{
-		engine: e, flow: flow, exceptions: e.Exceptions,
+		engine: e, of: g, flow: flow, exceptions: e.Exceptions,
 		own:      rules.NewOwnership(flow),
 		log:      e.Log.With("flow", flow.Name),
 		inflight: newInflight(),
@@ -59,11 +60,11 @@ func (e *Engine) newRun(flow *rules.Flow) *run {
 }
 
 func (r *run) openEnds() error {
-	from, err := r.engine.connector(r.flow.From.Connector)
+	from, err := r.engine.connector(r.of, r.flow.From.Connector)
 	if err != nil {
 		return err
 	}
-	to, err := r.engine.connector(r.flow.To.Connector)
+	to, err := r.engine.connector(r.of, r.flow.To.Connector)
 	if err != nil {
 		return err
 	}
@@ -79,6 +80,21 @@ func (r *run) openEnds() error {
 		r.withhold()
 	}
 	return nil
+}
+
+// closeEnds lets go of what the source and the destination still hold of this run.
+func (r *run) closeEnds() {
+	dest := r.dest
+	if w, ok := dest.(withheld); ok {
+		dest = w.Destination
+	}
+	for _, end := range []any{r.source, dest} {
+		if c, ok := end.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				r.log.Warn("a resource did not close well", "error", err)
+			}
+		}
+	}
 }
 
 // withhold keeps the run from writing to its destination: it can only be asked.

@@ -20,11 +20,16 @@ func (unlogged) Append([]Exception) error { return nil }
 // It is the run itself, over an overlay of the ledger and with a destination that
 // is asked and never written, so it cannot drift from a run (promise 7).
 func (e *Engine) Plan(ctx context.Context, name string, options PlanOptions) (*Plan, error) {
-	flow, err := e.flow(name)
-	if err != nil {
+	if _, err := e.flow(name); err != nil {
 		return nil, err
 	}
-	r, elsewhere, err := e.openPlan(flow)
+	g := e.begin()
+	defer e.letGo(g)
+	flow := g.flow(name)
+	r, elsewhere, err := e.openPlan(g, flow)
+	if r != nil {
+		defer r.closeEnds()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +53,8 @@ func (e *Engine) Plan(ctx context.Context, name string, options PlanOptions) (*P
 
 // openPlan opens a run that changes nothing. It says why when the ledger belongs
 // to other resources than the flow has now. A flow that is paused can be planned.
-func (e *Engine) openPlan(flow *rules.Flow) (r *run, elsewhere string, err error) {
-	r = e.newRun(flow)
+func (e *Engine) openPlan(g *generation, flow *rules.Flow) (r *run, elsewhere string, err error) {
+	r = e.newRun(g, flow)
 	r.exceptions = unlogged{}
 	if err := r.openEnds(); err != nil {
 		return nil, "", err

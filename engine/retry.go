@@ -42,6 +42,9 @@ func (r *run) retry(ctx context.Context, resource *rules.Resource, f func() erro
 		if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
 			return err
 		}
+		if r.askedToEnd() {
+			return errAsked
+		}
 		if !worthRetrying(err) || attempt >= policy.Attempts {
 			return &SystemError{Flow: r.flow.Name, System: resourceName(resource), Attempts: attempt, Err: err}
 		}
@@ -60,11 +63,42 @@ func worthRetrying(err error) bool {
 	return class == connectors.Down || class == connectors.Unclear
 }
 
+// errAsked ends a run that was asked to end while it waited for a system.
+var errAsked = errors.New("asked to end between batches")
+
+func (r *run) askedToEnd() bool {
+	select {
+	case <-r.asked:
+		return true
+	default:
+		return false
+	}
+}
+
+// sleep waits before an attempt. Nothing is being sent meanwhile, so a run that is
+// asked to end does so: what its batch left open is looked up by the next one.
 func (r *run) sleep(ctx context.Context, d time.Duration) error {
 	if r.engine.Jitter != nil {
 		d = r.engine.Jitter(d)
 	}
-	return r.engine.Clock.Sleep(ctx, d)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		select {
+		case <-r.asked:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := r.engine.Clock.Sleep(ctx, d)
+	cancel()
+	<-waited
+	if r.askedToEnd() {
+		return errAsked
+	}
+	return err
 }
 
 func resourceName(r *rules.Resource) string { return r.Connector.Name + "." + r.Name }

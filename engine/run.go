@@ -19,12 +19,16 @@ import (
 // ahead is how many batches a stage of a run may be ahead of the next one.
 const ahead = 1
 
-// Engine runs the flows of one ruleset.
+// Engine runs the flows of a ruleset, and of those that replace it.
 type Engine struct {
 	Config
-	mu    sync.Mutex
-	open  map[string]connectors.Connector
-	turns turns
+	mu     sync.Mutex
+	newest *generation
+	open   map[string]*opened // by handle
+	turns  turns
+	plan   schedule
+
+	watchers sync.WaitGroup
 }
 
 // New returns an engine. It opens nothing until a flow needs it.
@@ -32,35 +36,14 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{Config: c, open: make(map[string]connectors.Connector)}
+	e := &Engine{Config: c, open: make(map[string]*opened)}
+	e.plan.wake = make(chan struct{}, 1)
+	e.replace(c.Ruleset, false)
+	return e
 }
 
-// Close closes the connectors that were opened.
-func (e *Engine) Close() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var errs []error
-	for name, c := range e.open {
-		errs = append(errs, c.Close())
-		delete(e.open, name)
-	}
-	return errors.Join(errs...)
-}
-
-// connector returns the open connector, shared by all flows.
-func (e *Engine) connector(c *rules.Connector) (connectors.Connector, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if open, ok := e.open[c.Name]; ok {
-		return open, nil
-	}
-	open, err := e.Open(c)
-	if err != nil {
-		return nil, fmt.Errorf("open connector %s: %w", c.Name, err)
-	}
-	e.open[c.Name] = open
-	return open, nil
-}
+// Close closes the connectors that were opened. Nothing may run any more.
+func (e *Engine) Close() error { return e.end(e.newest) }
 
 // RunOnce runs the flows side by side, each from its settled position to the end
 // of its source, and returns what each did, in the order of the ruleset. A flow
@@ -78,7 +61,7 @@ func (e *Engine) RunOnce(ctx context.Context, options RunOptions) ([]Summary, er
 	var all sync.WaitGroup
 	for i, flow := range flows {
 		all.Go(func() {
-			summaries[i] = e.runFlow(ctx, flow, options)
+			summaries[i] = e.runFlow(ctx, flow.Name, options)
 			if errors.Is(summaries[i].Err, ErrStateUncertain) {
 				stop(summaries[i].Err)
 			}
@@ -93,7 +76,7 @@ func (e *Engine) RunOnce(ctx context.Context, options RunOptions) ([]Summary, er
 
 func (e *Engine) flows(names []string) ([]*rules.Flow, error) {
 	if len(names) == 0 {
-		return e.Ruleset.Flows, nil
+		return e.Ruleset().Flows, nil
 	}
 	var flows []*rules.Flow
 	for _, name := range names {
@@ -110,7 +93,7 @@ func (e *Engine) flows(names []string) ([]*rules.Flow, error) {
 
 func (e *Engine) flow(name string) (*rules.Flow, error) {
 	var names []string
-	for _, f := range e.Ruleset.Flows {
+	for _, f := range e.Ruleset().Flows {
 		if f.Name == name {
 			return f, nil
 		}
@@ -119,10 +102,18 @@ func (e *Engine) flow(name string) (*rules.Flow, error) {
 	return nil, fmt.Errorf("no flow is called %q: the ruleset has %v", name, names)
 }
 
-func (e *Engine) runFlow(ctx context.Context, flow *rules.Flow, options RunOptions) Summary {
-	ctx, done := e.turns.run(ctx, flow.Name)
+// runFlow runs a flow of the newest ruleset once.
+func (e *Engine) runFlow(ctx context.Context, name string, options RunOptions) Summary {
+	ctx, done := e.turns.run(ctx, name)
 	defer done()
-	r, err := e.openRun(flow)
+	g := e.begin()
+	defer e.letGo(g)
+	flow := g.flow(name)
+	if flow == nil {
+		return Summary{Flow: name, Limited: true}
+	}
+	r, err := e.openRun(g, flow)
+	defer r.closeEnds()
 	if err == nil {
 		r.limit = options.Limit
 		if flow.Batch.PerRun > 0 && (r.limit == 0 || flow.Batch.PerRun < r.limit) {
@@ -130,13 +121,26 @@ func (e *Engine) runFlow(ctx context.Context, flow *rules.Flow, options RunOptio
 		}
 		err = r.run(ctx)
 	}
+	if errors.Is(err, errAsked) {
+		r.summary.Limited, err = true, nil
+	}
 	r.finish(err)
 	return r.summary
+}
+
+// letGo ends the use of a generation. That a connector does not close well changes
+// nothing of what was settled.
+func (e *Engine) letGo(g *generation) {
+	if err := e.end(g); err != nil {
+		e.Log.Warn("a connector did not close well", "error", err)
+	}
 }
 
 // run is one run of one flow.
 type run struct {
 	engine     *Engine
+	of         *generation
+	asked      <-chan struct{} // closed when the run is asked to end between batches
 	flow       *rules.Flow
 	own        *rules.Ownership
 	log        *slog.Logger
@@ -176,10 +180,12 @@ func (r *run) run(ctx context.Context) error {
 	if r.header.Paused != "" {
 		return nil
 	}
+	r.asked = ctx.Done()
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	// Batches on their way are finished when ctx ends; an error ends them all.
+	// Batches on their way are finished when ctx ends, unless they wait for a system
+	// that is down; an error ends them all.
 	work, workCtx := errgroup.WithContext(context.WithoutCancel(ctx))
 	ctx, r.stopReading = context.WithCancel(ctx)
 	defer r.stopReading()

@@ -74,7 +74,7 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 	if !b.empty() {
 		s.Journal = &JournalRow{
 			Part: b.part.Name, From: b.from, To: b.to, Again: b.again || b.unit, Read: int64(len(b.items)),
-			Counts: b.counts, Digest: d.engine.Ruleset.Digest, Pass: d.header.Pass, Time: d.now(),
+			Counts: b.counts, Digest: d.of.set.Digest, Pass: d.header.Pass, Time: d.now(),
 		}
 	}
 	return s, nil
@@ -195,7 +195,7 @@ func (d *deliverer) closing(b *batch, it *item, why string) []Exception {
 	}
 	return []Exception{{
 		ID: it.open.Exception, Time: d.now(), Flow: d.flow.Name, Entity: d.summary.Entity, Key: d.keyText(it),
-		Outcome: it.outcome, Part: b.part.Name, Ruleset: d.engine.Ruleset.Digest, Closed: why,
+		Outcome: it.outcome, Part: b.part.Name, Ruleset: d.of.set.Digest, Closed: why,
 	}}
 }
 
@@ -217,9 +217,7 @@ func (d *deliverer) account(b *batch) {
 	d.summary.Batches++
 	d.summary.Read += int64(len(b.items))
 	d.summary.Counts.Add(&b.counts)
-	if d.engine.Progress != nil {
-		d.engine.Progress(Progress{Flow: d.flow.Name, Part: b.part.Name, Read: d.summary.Read, Done: b.final})
-	}
+	d.engine.progressed(Progress{Flow: d.flow.Name, Part: b.part.Name, Read: d.summary.Read, Done: b.final})
 }
 
 // observe counts stops and warnings, and shows a plan its items.

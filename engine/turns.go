@@ -50,6 +50,16 @@ func (t *turns) run(ctx context.Context, flow string) (_ context.Context, done f
 	}
 }
 
+// interrupt asks a run of the flow, if one goes on, to end between batches.
+func (t *turns) interrupt(flow string) {
+	f := t.of(flow)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f.stop != nil {
+		f.stop()
+	}
+}
+
 // between calls f while no run of the flow goes on. One that does ends between
 // batches first, and goes on behind what it settled when it is started again.
 func (t *turns) between(flow string, f func() error) error {

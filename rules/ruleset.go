@@ -54,6 +54,7 @@ type Connector struct {
 	Timeout   time.Duration
 	Retry     Retry
 	Resources []*Resource
+	Digest    string // of its own settings, without its resources
 }
 
 // Rate is at most Count requests each Per; 0 is without limit.
@@ -236,6 +237,7 @@ type Flow struct {
 	Mode        Mode
 	Every       time.Duration
 	Cron        string
+	Schedule    Schedule            // what Cron says; nil: none
 	Filter      *expression.Program // over the record; nil: all
 	Create      bool
 	Update      bool
@@ -248,6 +250,13 @@ type Flow struct {
 	Rules       []*Rule
 	Lookups     []*Lookup // asked by its rules, its entity's rules and its writes
 	Digest      string    // of everything that decides what becomes of a record
+	Config      string    // digest of everything that is said of the flow, and of the systems it moves between
+}
+
+// Schedule says when a flow is due.
+type Schedule interface {
+	// Next returns the first time after the given one.
+	Next(after time.Time) time.Time
 }
 
 // Batch is the small lot a flow moves at a time.

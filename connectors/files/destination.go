@@ -42,6 +42,7 @@ func (d *destination) Close() error {
 	}
 	f := d.file
 	d.file, d.mark = nil, mark{}
+	d.closed(d)
 	return f.Close()
 }
 
@@ -147,6 +148,7 @@ func (d *destination) start() error {
 func (d *destination) take(f *os.File, m mark, h *xxh3.Hasher) {
 	d.file, d.mark, d.hash = f, m, h
 	d.out = bufio.NewWriterSize(f, writeSize)
+	d.opened(d)
 }
 
 // mostNames is how many files of one name are looked past for a free one.
@@ -189,4 +191,5 @@ var (
 	_ connectors.Appender    = (*destination)(nil)
 	_ connectors.Source      = (*source)(nil)
 	_ connectors.Enveloped   = (*source)(nil)
+	_ connectors.Watched     = (*source)(nil)
 )

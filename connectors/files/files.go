@@ -8,8 +8,11 @@ package files
 
 import (
 	"errors"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"headgate/connectors"
@@ -35,14 +38,23 @@ func Kind() connectors.Kind {
 type connector struct {
 	dir   string
 	tools connectors.Tools
-	mu    sync.Mutex // flows that run side by side open their resources at once
-	open  []interface{ Close() error }
+	mu    sync.Mutex         // flows that run side by side open their resources at once
+	open  map[io.Closer]bool // the ends that have a file open
 }
 
-func (c *connector) opened(x interface{ Close() error }) {
+func (c *connector) opened(x io.Closer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open = append(c.open, x)
+	if c.open == nil {
+		c.open = make(map[io.Closer]bool)
+	}
+	c.open[x] = true
+}
+
+func (c *connector) closed(x io.Closer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, x)
 }
 
 // Source implements connectors.Connector.
@@ -51,9 +63,7 @@ func (c *connector) Source(r connectors.Resource) (connectors.Source, error) {
 	if settings.Glob == "" {
 		return nil, &connectors.Error{Class: connectors.Broken, Op: "read " + r.Name, Hint: `write glob = "*.csv", for example`, Err: errors.New("it has no glob")}
 	}
-	s := &source{connector: c, resource: r, settings: settings}
-	c.opened(s)
-	return s, nil
+	return &source{connector: c, resource: r, settings: settings}, nil
 }
 
 // Destination implements connectors.Connector.
@@ -62,20 +72,18 @@ func (c *connector) Destination(r connectors.Resource) (connectors.Destination, 
 	if settings.File == "" {
 		return nil, &connectors.Error{Class: connectors.Broken, Op: "write " + r.Name, Hint: `write file = "orders-%Y%m%d.csv", for example`, Err: errors.New("it has no file")}
 	}
-	d := &destination{connector: c, resource: r, settings: settings}
-	c.opened(d)
-	return d, nil
+	return &destination{connector: c, resource: r, settings: settings}, nil
 }
 
 // Close implements connectors.Connector.
 func (c *connector) Close() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	open := slices.Collect(maps.Keys(c.open))
+	c.mu.Unlock()
 	var errs []error
-	for _, x := range c.open {
+	for _, x := range open {
 		errs = append(errs, x.Close())
 	}
-	c.open = nil
 	return errors.Join(errs...)
 }
 

@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -29,7 +33,17 @@ func (s *source) Close() error {
 	}
 	f := s.file.closer
 	s.file = nil
+	s.closed(s)
 	return f.Close()
+}
+
+// Watch implements connectors.Watched.
+func (s *source) Watch() (dir string, settle time.Duration) {
+	fixed := path.Clean(s.settings.Glob)
+	if i := strings.IndexAny(fixed, `*?[\`); i >= 0 {
+		fixed = fixed[:i] + "x"
+	}
+	return filepath.Join(s.dir, path.Dir(fixed)), s.settings.Settle
 }
 
 // Parts implements connectors.Source: the files that match, by name. One that is
@@ -115,6 +129,7 @@ func (s *source) openAt(name string, p position) (open bool, err error) {
 		return false, classify("read "+name, err)
 	}
 	s.file = r
+	s.opened(s)
 	return true, nil
 }
 

@@ -33,6 +33,7 @@ func (l *loader) kind(name string) (connectors.Kind, bool) {
 func (l *loader) declareConnector(b *block) {
 	c := &rules.Connector{Name: b.label, Retry: rules.Retry{Attempts: defaultAttempts, Backoff: defaultBackoff, Max: defaultMaxWait}}
 	l.connectors[b.label], l.connectAt[c] = c, b
+	c.Digest = l.connectorDigest(b)
 	l.ruleset.Connectors = append(l.ruleset.Connectors, c)
 	name, at, ok := b.text("type")
 	if !ok {

@@ -51,6 +51,7 @@ func (l *loader) compileFlow(b *block) {
 	l.checkFlow(b, f)
 	f.Lookups = l.lookupsOf(f)
 	f.Digest = l.digest(b, f)
+	f.Config = l.config(b, f)
 	l.ruleset.Flows = append(l.ruleset.Flows, f)
 }
 
@@ -198,6 +199,36 @@ func (l *loader) digest(b *block, f *rules.Flow) string {
 		_, _ = fmt.Fprintln(h, c.Name, c.Type, c.Zone)
 	}
 	l.writeTokens(h, b, []string{"from", "to", "filter", "create", "update", "delete", "on_duplicate", "on_conflict", "rule"})
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// config names everything that is said of a flow: what decides over its records, and
+// its mode, schedule, batches and guards.
+func (l *loader) config(b *block, f *rules.Flow) string {
+	h := sha256.New()
+	_, _ = fmt.Fprintln(h, f.Digest, f.From.Connector.Digest, f.To.Connector.Digest)
+	for _, u := range f.Lookups {
+		if u.From != nil {
+			_, _ = fmt.Fprintln(h, u.From.Connector.Digest)
+		}
+	}
+	l.writeTokens(h, b, nil)
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// connectorDigest names what is said of a connector itself.
+func (l *loader) connectorDigest(b *block) string {
+	h := sha256.New()
+	var own []string
+	for name := range b.body.Attributes {
+		own = append(own, name)
+	}
+	for _, inner := range b.body.Blocks {
+		if inner.Type != "resource" {
+			own = append(own, inner.Type)
+		}
+	}
+	l.writeTokens(h, b, own)
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 

@@ -1,0 +1,271 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"headgate/connectors"
+	"headgate/rules"
+)
+
+// The pace of a daemon.
+const (
+	defaultEvery = time.Minute      // between runs of a flow that has neither every nor cron
+	firstRetry   = 5 * time.Second  // before a flow whose system failed runs again; doubled each time
+	lastRetry    = 5 * time.Minute  // no such wait is longer
+	longestSleep = 10 * time.Second // of the scheduler, so that whoever watches it sees it alive
+)
+
+// schedule says when which flow runs. It outlives the rulesets.
+type schedule struct {
+	mu    sync.Mutex
+	flows map[string]*scheduled
+	wake  chan struct{} // something changed: look again
+}
+
+// scheduled is what is known of one flow between and during its runs.
+type scheduled struct {
+	FlowStatus
+	flow      *rules.Flow // as the newest ruleset has it
+	asked     bool        // it was asked to run while it ran
+	changed   time.Time   // when the latest change of its files will have settled
+	unwatch   context.CancelFunc
+	watched   string // the directory that is watched
+	told      string // what was logged of its failing or its pause, so that it is logged once
+	vanishing bool   // no ruleset has it any more; forgotten when its run has ended
+}
+
+// FlowStatus is what a daemon knows of one flow.
+type FlowStatus struct {
+	Flow     string
+	Mode     rules.Mode
+	Running  bool
+	Began    time.Time // of the run that goes on, or of the last one; zero: none yet
+	Ended    time.Time // of the last run; zero: none yet
+	Read     int64     // in the run that goes on
+	Due      time.Time // of the next run
+	Failures int       // runs that a system ended, one after another
+	Failing  error     // why the last run failed, or nil
+	Success  time.Time // when the last run ended that no system ended; zero: none yet
+	CaughtUp time.Time // when the last run began that reached the end of its source; zero: none yet
+	Last     Summary   // of the last run
+}
+
+// Schedule returns what is known of the flows, by name.
+func (e *Engine) Schedule() []FlowStatus {
+	e.plan.mu.Lock()
+	defer e.plan.mu.Unlock()
+	all := make([]FlowStatus, 0, len(e.plan.flows))
+	for _, f := range e.plan.flows {
+		if !f.vanishing {
+			all = append(all, f.FlowStatus)
+		}
+	}
+	slices.SortFunc(all, func(a, b FlowStatus) int { return cmp.Compare(a.Flow, b.Flow) })
+	return all
+}
+
+// Run runs the flows of the newest ruleset as they are due, until ctx ends; it
+// returns when the batches on their way are settled. Its only error is
+// ErrStateUncertain.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var adopted *rules.Ruleset
+	var runs sync.WaitGroup
+	for ctx.Err() == nil {
+		if set := e.Ruleset(); set != adopted {
+			e.adopt(ctx, set)
+			adopted = set
+		}
+		next := e.startDue(ctx, stop, &runs)
+		if e.Beat != nil {
+			e.Beat()
+		}
+		e.idle(ctx, next)
+	}
+	runs.Wait()
+	e.unwatchAll()
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStateUncertain) {
+		return cause
+	}
+	return nil
+}
+
+// idle sleeps until the time, or until something changed.
+func (e *Engine) idle(ctx context.Context, until time.Time) {
+	d := min(until.Sub(e.Clock.Now()), longestSleep)
+	if d <= 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	slept := make(chan struct{})
+	go func() {
+		defer close(slept)
+		_ = e.Clock.Sleep(ctx, d) // woken early is woken
+		cancel()
+	}()
+	select {
+	case <-e.plan.wake:
+	case <-ctx.Done():
+	}
+	cancel()
+	<-slept
+}
+
+func (e *Engine) rouse() {
+	select {
+	case e.plan.wake <- struct{}{}:
+	default:
+	}
+}
+
+// startDue starts the flows that are due and returns when the next one is.
+func (e *Engine) startDue(ctx context.Context, stop context.CancelCauseFunc, runs *sync.WaitGroup) time.Time {
+	e.plan.mu.Lock()
+	defer e.plan.mu.Unlock()
+	now := e.Clock.Now()
+	next := now.Add(longestSleep)
+	for _, f := range e.plan.flows {
+		switch {
+		case f.Running || f.vanishing:
+		case f.Due.After(now):
+			next = earlier(next, f.Due)
+		default:
+			f.Running, f.Began, f.Read, f.asked = true, now, 0, false
+			runs.Go(func() {
+				s := e.runFlow(ctx, f.Flow, RunOptions{})
+				if errors.Is(s.Err, ErrStateUncertain) {
+					stop(s.Err)
+				}
+				e.ended(f, s)
+				e.rouse()
+			})
+		}
+	}
+	return next
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// ended takes note of a run and says when the next one is due.
+func (e *Engine) ended(f *scheduled, s Summary) {
+	e.plan.mu.Lock()
+	defer e.plan.mu.Unlock()
+	now := e.Clock.Now()
+	f.Running, f.Ended, f.Last = false, now, s
+	if f.vanishing {
+		f.forget(&e.plan)
+		return
+	}
+	interrupted := s.Limited && s.Err == nil && s.Paused == "" && !f.limited(&s)
+	switch {
+	case s.Err != nil:
+		f.Failures, f.Failing = f.Failures+1, s.Err
+	case !interrupted:
+		f.Failures, f.Failing, f.Success = 0, nil, now
+	}
+	if s.Err == nil && !s.Limited && s.Paused == "" {
+		f.CaughtUp = f.Began
+	}
+	e.tell(f, &s)
+	f.Due = e.nextDue(f, now, interrupted)
+}
+
+// progressed takes note of how far a run is.
+func (e *Engine) progressed(p Progress) {
+	e.plan.mu.Lock()
+	if f := e.plan.flows[p.Flow]; f != nil {
+		f.Read = p.Read
+	}
+	e.plan.mu.Unlock()
+	if e.Progress != nil {
+		e.Progress(p)
+	}
+}
+
+// limited reports whether a run ended at the limit its flow has for one run.
+func (f *scheduled) limited(s *Summary) bool {
+	return f.flow.Batch.PerRun > 0 && s.Read >= int64(f.flow.Batch.PerRun)
+}
+
+func (e *Engine) nextDue(f *scheduled, now time.Time, interrupted bool) time.Time {
+	if f.asked || interrupted {
+		return now
+	}
+	if f.Failures > 0 {
+		wait := min(firstRetry<<min(f.Failures-1, 10), lastRetry)
+		if e.Jitter != nil {
+			wait = e.Jitter(wait)
+		}
+		return now.Add(wait)
+	}
+	due := f.regular(now)
+	if f.changed.After(f.Began) {
+		due = earlier(due, f.changed)
+	}
+	return due
+}
+
+// regular is when the flow is due by its own clock.
+func (f *scheduled) regular(now time.Time) time.Time {
+	if f.flow.Schedule != nil {
+		return f.flow.Schedule.Next(now)
+	}
+	every := f.flow.Every
+	if every <= 0 {
+		every = defaultEvery
+	}
+	if due := f.Began.Add(every); due.After(now) {
+		return due
+	}
+	return now
+}
+
+// tell logs what changed: that a flow fails, that it is well again, that it is
+// paused; and what it did, when it did anything.
+func (e *Engine) tell(f *scheduled, s *Summary) {
+	log := e.Log.With("flow", f.Flow)
+	trouble := ""
+	if s.Err != nil {
+		trouble = s.Err.Error()
+	}
+	switch {
+	case trouble != "" && f.told == "":
+		log.Error("flow failed; it is tried again, and this is not logged again", "error", trouble, "hint", connectors.HintOf(s.Err))
+	case trouble == "" && f.told != "":
+		log.Info("flow recovered", "failed_before", f.told)
+	}
+	f.told = trouble
+	if changed := s.Read - s.Counts[Unchanged] - s.Counts[Skipped] - s.Counts[Duplicate]; changed > 0 {
+		attrs := []any{"read", s.Read, "seconds", s.Elapsed.Seconds()}
+		for _, o := range Outcomes() {
+			if s.Counts[o] > 0 {
+				attrs = append(attrs, o.String(), s.Counts[o])
+			}
+		}
+		log.Info("flow ran", attrs...)
+	}
+}
+
+// Kick makes a flow run as soon as it can. It reports whether there is such a flow.
+func (e *Engine) Kick(flow string) bool {
+	e.plan.mu.Lock()
+	defer e.plan.mu.Unlock()
+	f := e.plan.flows[flow]
+	if f == nil || f.vanishing {
+		return false
+	}
+	f.asked, f.Due = true, e.Clock.Now()
+	e.rouse()
+	return true
+}
