@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"engine":             {"rules", "rules/expression", "connectors", "engine/record"},
 	"engine/state":       {"engine", "engine/record"},
 	"engine/exceptions":  {"engine", "engine/record"},
+	"engine/watch":       {},
 	"engine/*":           {"engine", "engine/*", "rules", "engine/record", "connectors", "connectors/*", "rules/load"},
 	"cmd/headgate":       {"*"},
 	"examples/*":         {},
@@ -33,10 +34,11 @@ var arrows = map[string][]string{
 
 // doors are the libraries that only one package may import.
 var doors = map[string]string{
-	"github.com/expr-lang/expr":   "rules/expression",
-	"github.com/hashicorp/hcl/v2": "rules/load",
-	"go.etcd.io/bbolt":            "engine/state",
-	"github.com/spf13/cobra":      "cmd/headgate",
+	"github.com/expr-lang/expr":    "rules/expression",
+	"github.com/hashicorp/hcl/v2":  "rules/load",
+	"go.etcd.io/bbolt":             "engine/state",
+	"github.com/spf13/cobra":       "cmd/headgate",
+	"github.com/fsnotify/fsnotify": "engine/watch",
 }
 
 func TestArrows(t *testing.T) {
