@@ -39,6 +39,7 @@ var doors = map[string]string{
 	"go.etcd.io/bbolt":             "engine/state",
 	"github.com/spf13/cobra":       "cmd/headgate",
 	"github.com/fsnotify/fsnotify": "engine/watch",
+	"github.com/robfig/cron/v3":    "rules/load",
 }
 
 func TestArrows(t *testing.T) {

@@ -255,7 +255,8 @@ type Flow struct {
 
 // Schedule says when a flow is due.
 type Schedule interface {
-	// Next returns the first time after the given one.
+	// Next returns the first time after the given one, or the zero time when there
+	// is none in the years that can be foreseen.
 	Next(after time.Time) time.Time
 }
 

@@ -60,7 +60,7 @@ func (l *loader) flowSettings(b *block, f *rules.Flow) {
 		f.Mode = rules.Live
 	}
 	f.Every = b.duration("every", 0)
-	f.Cron, _, _ = b.text("cron")
+	f.Cron, f.Schedule = b.schedule("cron", l.ruleset.Settings.Zone)
 	f.Was, _, _ = b.text("was")
 	f.Sweep = b.duration("sweep", 0)
 	if f.Every > 0 && f.Cron != "" {
