@@ -17,8 +17,8 @@ func AppendValue(dst []byte, v Value) []byte {
 	dst = append(dst, byte(v.kind))
 	switch v.kind {
 	case String:
-		dst = binary.AppendUvarint(dst, uint64(len(v.text)))
-		return append(dst, v.text...)
+		dst = binary.AppendUvarint(dst, uint64(len(v.text())))
+		return append(dst, v.text()...)
 	case Decimal:
 		text := v.Number().Append(nil)
 		dst = binary.AppendUvarint(dst, uint64(len(text)))
@@ -29,8 +29,8 @@ func AppendValue(dst []byte, v Value) []byte {
 		dst = binary.AppendVarint(dst, v.num)
 		return binary.AppendVarint(dst, int64(v.scale))
 	case List:
-		dst = binary.AppendUvarint(dst, uint64(len(v.lines.Rows)))
-		for _, row := range v.lines.Rows {
+		dst = binary.AppendUvarint(dst, uint64(len(v.Lines().Rows)))
+		for _, row := range v.Lines().Rows {
 			dst = AppendRow(dst, row)
 		}
 	}

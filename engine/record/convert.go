@@ -21,7 +21,7 @@ func Convert(v Value, kind Kind, locale Locale) (Value, error) {
 		return v, nil
 	}
 	if v.kind == String {
-		return Parse(kind, v.text, locale)
+		return Parse(kind, v.text(), locale)
 	}
 	switch {
 	case kind == String && v.kind != List:

@@ -22,14 +22,14 @@ func (v Value) AppendCanonical(dst []byte) []byte {
 	switch v.kind {
 	case String:
 		dst = append(dst, 's')
-		dst = binary.AppendUvarint(dst, uint64(len(v.text)))
-		return append(dst, v.text...)
+		dst = binary.AppendUvarint(dst, uint64(len(v.text())))
+		return append(dst, v.text()...)
 	case Int, Decimal:
 		dst = append(dst, 'n')
 		dst = v.Number().Reduce().Append(dst)
 		return append(dst, 0)
 	case List:
-		return v.lines.appendCanonical(dst)
+		return v.Lines().appendCanonical(dst)
 	case Absent, Null:
 		return append(dst, byte(v.kind))
 	}

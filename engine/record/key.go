@@ -32,7 +32,7 @@ var ErrKey = errors.New("unusable key")
 func AppendKey(dst []byte, v Value) ([]byte, error) {
 	switch v.kind {
 	case String:
-		dst = appendKeyText(dst, v.text)
+		dst = appendKeyText(dst, v.text())
 	case Int:
 		dst = binary.BigEndian.AppendUint64(dst, uint64(v.num)^(1<<63))
 	case Bool:

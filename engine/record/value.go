@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unsafe"
 )
 
 // Kind is the type of a value or of a field.
@@ -47,13 +48,28 @@ func KindNamed(name string) (Kind, bool) {
 //
 // Text is kept as a slice of the backing string of its row, numbers as exact
 // scaled integers, so that copying a value copies no data.
+//
+// Values are what headgate moves most of, so they are kept small, and the way
+// log/slog keeps its own: one word points to what is not a number. Only text, wide
+// and Lines read it, each by the kind that says what stands there.
 type Value struct {
+	_     [0]func()      // values are compared with Equal, not with ==
+	ptr   unsafe.Pointer // String, and Decimal too wide for num: the first byte of its text; List: *Lines
+	num   int64          // Int, Bool, Date (days), Time (Unix seconds), Decimal (coefficient); of a text: its length
+	scale int32          // Decimal: digits after the point; Time: nanoseconds
 	kind  Kind
-	scale int32  // Decimal: digits after the point; Time: nanoseconds
-	num   int64  // Int, Bool, Date (days), Time (Unix seconds), Decimal (coefficient)
-	text  string // String; Decimal too wide for num
-	lines *Lines
 }
+
+// textValue returns a value of kind that holds a text.
+func textValue(kind Kind, s string) Value {
+	return Value{kind: kind, num: int64(len(s)), ptr: unsafe.Pointer(unsafe.StringData(s))}
+}
+
+// text is the text of a String, or of a Decimal that is wide.
+func (v Value) text() string { return unsafe.String((*byte)(v.ptr), v.num) }
+
+// wide reports whether a Decimal is kept as a text.
+func (v Value) wide() bool { return v.ptr != nil }
 
 // Lines are the values of a list field: rows that share one set of slots.
 type Lines struct {
@@ -70,7 +86,7 @@ type Record []Value
 func NullValue() Value { return Value{kind: Null} }
 
 // StringValue returns the text s.
-func StringValue(s string) Value { return Value{kind: String, text: s} }
+func StringValue(s string) Value { return textValue(String, s) }
 
 // IntValue returns the whole number n.
 func IntValue(n int64) Value { return Value{kind: Int, num: n} }
@@ -87,7 +103,7 @@ func BoolValue(b bool) Value {
 // DecimalValue returns the exact number d.
 func DecimalValue(d Number) Value {
 	if d.big != nil {
-		return Value{kind: Decimal, text: d.big.Text('f')}
+		return textValue(Decimal, d.big.Text('f'))
 	}
 	return Value{kind: Decimal, num: d.coef, scale: d.scale}
 }
@@ -105,7 +121,7 @@ func ListValue(lines *Lines) Value {
 	if lines == nil {
 		lines = &Lines{}
 	}
-	return Value{kind: List, lines: lines}
+	return Value{kind: List, ptr: unsafe.Pointer(lines)}
 }
 
 // Kind returns the kind of v.
@@ -123,7 +139,7 @@ func (v Value) Missing() bool { return v.kind <= Null }
 // Str returns the text of a String value, and "" of any other.
 func (v Value) Str() string {
 	if v.kind == String {
-		return v.text
+		return v.text()
 	}
 	return ""
 }
@@ -142,8 +158,8 @@ func (v Value) Bool() bool { return v.kind == Bool && v.num != 0 }
 // Number returns the exact number of an Int or Decimal value, and 0 of any other.
 func (v Value) Number() Number {
 	switch {
-	case v.kind == Decimal && v.text != "":
-		return mustBig(v.text)
+	case v.kind == Decimal && v.wide():
+		return mustBig(v.text())
 	case v.kind == Decimal:
 		return Number{coef: v.num, scale: v.scale}
 	case v.kind == Int:
@@ -173,7 +189,12 @@ func (v Value) Time() time.Time {
 }
 
 // Lines returns the lines of a List value, and nil of any other.
-func (v Value) Lines() *Lines { return v.lines }
+func (v Value) Lines() *Lines {
+	if v.kind == List {
+		return (*Lines)(v.ptr)
+	}
+	return nil
+}
 
 // Append appends the canonical text of v to dst: what a file, a message or a
 // person is shown. Absent and null append nothing; times are RFC 3339 in UTC;
@@ -181,12 +202,12 @@ func (v Value) Lines() *Lines { return v.lines }
 func (v Value) Append(dst []byte) []byte {
 	switch v.kind {
 	case String:
-		return append(dst, v.text...)
+		return append(dst, v.text()...)
 	case Int:
 		return strconv.AppendInt(dst, v.num, 10)
 	case Decimal:
-		if v.text != "" {
-			return append(dst, v.text...)
+		if v.wide() {
+			return append(dst, v.text()...)
 		}
 		return Number{coef: v.num, scale: v.scale}.Append(dst)
 	case Bool:
@@ -196,7 +217,7 @@ func (v Value) Append(dst []byte) []byte {
 	case Time:
 		return v.Time().AppendFormat(dst, time.RFC3339Nano)
 	case List:
-		return fmt.Appendf(dst, "%d lines", len(v.lines.Rows))
+		return fmt.Appendf(dst, "%d lines", len(v.Lines().Rows))
 	}
 	return dst
 }
@@ -204,7 +225,7 @@ func (v Value) Append(dst []byte) []byte {
 // Text returns the canonical text of v, as Append makes it.
 func (v Value) Text() string {
 	if v.kind == String {
-		return v.text
+		return v.text()
 	}
 	return string(v.Append(nil))
 }
@@ -217,11 +238,11 @@ func (v Value) Equal(other Value) bool {
 	}
 	switch v.kind {
 	case String:
-		return v.text == other.text
+		return v.text() == other.text()
 	case Decimal:
 		return v.Number().Cmp(other.Number()) == 0
 	case List:
-		return v.lines.equal(other.lines)
+		return v.Lines().equal(other.Lines())
 	}
 	return v.num == other.num && v.scale == other.scale
 }
@@ -254,7 +275,7 @@ func (v Value) Compare(other Value) (int, error) {
 	case v.kind != other.kind || v.kind <= Null || v.kind >= List:
 		return 0, fmt.Errorf("compare %s with %s: they have no common order", v.kind, other.kind)
 	case v.kind == String:
-		return compare(v.text, other.text), nil
+		return compare(v.text(), other.text()), nil
 	case v.num != other.num:
 		return compare(v.num, other.num), nil
 	}

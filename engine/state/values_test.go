@@ -2,9 +2,11 @@ package state
 
 import (
 	"bytes"
-	"reflect"
+
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"headgate/engine"
 	"headgate/engine/record"
@@ -32,7 +34,7 @@ func TestValues(t *testing.T) {
 	for _, want := range entries() {
 		sealed := appendEntry(nil, &want)
 		var got engine.Entry
-		if err := decodeEntry(sealed, &got); err != nil || !reflect.DeepEqual(got, want) {
+		if err := decodeEntry(sealed, &got); err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 		for i := range sealed {
@@ -45,7 +47,7 @@ func TestValues(t *testing.T) {
 	}
 	for _, want := range intents() {
 		got, err := decodeIntent(sealedIntent(&want))
-		if err != nil || !reflect.DeepEqual(*got, want) {
+		if err != nil || !cmp.Equal(*got, want) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 	}
@@ -68,12 +70,12 @@ func FuzzValues(f *testing.F) {
 		var e engine.Entry
 		if decodeEntry(sealed, &e) == nil {
 			var again engine.Entry
-			if err := decodeEntry(appendEntry(nil, &e), &again); err != nil || !reflect.DeepEqual(e, again) {
+			if err := decodeEntry(appendEntry(nil, &e), &again); err != nil || !cmp.Equal(e, again) {
 				t.Errorf("%+v becomes %+v, %v", e, again, err)
 			}
 		}
 		if intent, err := decodeIntent(sealed); err == nil {
-			if again, err := decodeIntent(sealedIntent(intent)); err != nil || !reflect.DeepEqual(intent, again) {
+			if again, err := decodeIntent(sealedIntent(intent)); err != nil || !cmp.Equal(intent, again) {
 				t.Errorf("%+v becomes %+v, %v", intent, again, err)
 			}
 		}
@@ -83,7 +85,7 @@ func FuzzValues(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if same, err := l.decodeOpen(nil, again); err != nil || !reflect.DeepEqual(open, same) {
+			if same, err := l.decodeOpen(nil, again); err != nil || !cmp.Equal(open, same) {
 				t.Errorf("%+v becomes %+v, %v", open, same, err)
 			}
 		}
