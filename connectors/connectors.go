@@ -142,6 +142,10 @@ type Watched interface {
 	Watch() (dir string, settle time.Duration)
 }
 
+// Releaser is a page that can use its memory again. It is released once, by who
+// read it, when nobody reads it or its rows any more; the texts of its values stay.
+type Releaser interface{ Release() }
+
 // Enveloped is a source whose parts have a head or a tail that is no record.
 type Enveloped interface {
 	// Envelope returns the head and the tail of part, by the columns of its settings.
@@ -170,7 +174,8 @@ type Change struct {
 	Reference string
 }
 
-// Lot is some changes to apply as one, in order. No two have one key.
+// Lot is some changes to apply as one, in order. No two have one key. Their memory
+// is used again once they have an answer: a destination keeps none of it.
 type Lot struct {
 	Changes []Change
 }

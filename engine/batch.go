@@ -101,7 +101,8 @@ func (it *item) content() record.Fingerprint {
 
 // sortItems orders the items by key, and by place within one key.
 func (b *batch) sortItems() {
-	b.order = make([]int32, len(b.items))
+	orderSlabs.put(b.order)
+	b.order = orderSlabs.take(len(b.items))
 	sorted := true
 	for i := range b.items {
 		b.order[i] = int32(i)

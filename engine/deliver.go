@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -19,6 +20,9 @@ type deliverer struct {
 	judge   *judge
 	waiting *settling // applied, its settlement not committed yet
 	settled bool      // something of this run was settled
+	hashes  record.Hashes
+	sending []connectors.Change // the lot being applied; each uses the memory of the last
+	keys    []record.Value      // of sending
 }
 
 // settling is a batch whose effects are done and whose settlement is due.
@@ -146,16 +150,17 @@ func (d *deliverer) apply(ctx context.Context, b *batch, changes []*item) error 
 }
 
 func (d *deliverer) lot(changes []*item) connectors.Lot {
-	lot := connectors.Lot{Changes: make([]connectors.Change, len(changes))}
-	slab := make([]record.Value, 0, len(changes)*len(d.own.Key))
-	for i, it := range changes {
-		start := len(slab)
+	clear(d.sending)
+	d.sending = slices.Grow(d.sending[:0], len(changes))
+	d.keys = slices.Grow(d.keys[:0], len(changes)*len(d.own.Key))
+	for _, it := range changes {
+		start := len(d.keys)
 		for _, c := range d.own.Key {
-			slab = append(slab, it.values[c])
+			d.keys = append(d.keys, it.values[c])
 		}
-		lot.Changes[i] = connectors.Change{Op: it.op, Key: slab[start:len(slab):len(slab)], Values: it.send}
+		d.sending = append(d.sending, connectors.Change{Op: it.op, Key: d.keys[start:len(d.keys):len(d.keys)], Values: it.send})
 	}
-	return lot
+	return connectors.Lot{Changes: d.sending}
 }
 
 // receive takes the answer to one change. Only an answer removes it from what is

@@ -63,7 +63,7 @@ func (j *judge) share(b *batch, f func(h *hand, from, to int)) {
 
 // page fills the items of a batch from its page and judges them.
 func (j *judge) page(ctx context.Context, b *batch) error {
-	b.items = make([]item, b.page.Len())
+	b.items = itemSlabs.take(b.page.Len())
 	for i := range b.items {
 		it := &b.items[i]
 		it.at = i
@@ -113,7 +113,7 @@ func (j *judge) items(ctx context.Context, b *batch) error {
 	j.makeRecords(b, now)
 	j.makeKeys(b)
 	n := len(j.own.Columns)
-	b.values = takeSlab(len(b.items) * n)
+	b.values = valueSlabs.take(len(b.items) * n)
 	j.share(b, func(h *hand, from, to int) {
 		for i := from; i < to; i++ {
 			b.items[i].values = b.values[i*n : i*n : (i+1)*n]
@@ -149,7 +149,7 @@ func refuseLacking(b *batch) {
 
 func (j *judge) makeRecords(b *batch, now time.Time) {
 	width := len(j.flow.From.Entity.Schema.Fields)
-	b.records = takeSlab(len(b.items) * width)
+	b.records = valueSlabs.take(len(b.items) * width)
 	j.share(b, func(h *hand, from, to int) {
 		for i := from; i < to; i++ {
 			b.items[i].record = b.records[i*width : (i+1)*width : (i+1)*width]

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"headgate/engine/record"
 	"headgate/rules"
@@ -96,6 +97,9 @@ func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception
 			if !b.again { // it was not read in this pass: what is read of it is its first
 				entry.Pass = d.header.Pass
 			}
+			if s.Entries == nil {
+				s.Entries = make([]KeyEntry, 0, len(b.order))
+			}
 			s.Entries = append(s.Entries, KeyEntry{b.items[items[0]].key, entry})
 		}
 	})
@@ -138,7 +142,7 @@ func (d *deliverer) delivered(it *item) {
 	e := &it.entry
 	e.Outcome, e.Delivered, e.Stopped = it.outcome, true, record.Fingerprint{}
 	e.Fingerprint, e.Shape = it.print, d.shape
-	e.Hashes = make([]record.Hash, 0, len(d.own.Columns))
+	e.Hashes = d.hashes.Take(len(d.own.Columns))[:0]
 	for c, update := range d.own.Update {
 		if update {
 			var hash record.Hash
@@ -169,7 +173,7 @@ func (d *deliverer) stopItem(b *batch, it *item, s *Settlement) (bool, []Excepti
 	}
 	open := &OpenRecord{
 		Key: it.key, Outcome: it.outcome, Exception: exception.ID, Part: exception.Part, Where: exception.Where,
-		Row: it.row, Columns: d.flow.From.Columns.Names, Broken: it.broken,
+		Row: slices.Clone(it.row), Columns: d.flow.From.Columns.Names, Broken: it.broken,
 		Digest: d.flow.Digest, Since: since, Attempts: attempts,
 	}
 	s.Open = append(s.Open, *open)

@@ -81,9 +81,9 @@ func (r *reading) oneRecord() ([]string, error) {
 			}
 			return nil, err
 		}
-		texts := make([]string, len(cells))
+		texts, text := make([]string, len(cells)), string(r.buf[:after])
 		for i, c := range cells {
-			texts[i] = string(c.bytes(r.buf))
+			texts[i] = p.text(text, c)
 		}
 		r.consume(after, int64(bytes.Count(r.buf[:after], newline)))
 		if err != nil || end > 0 {
@@ -137,13 +137,20 @@ type pending struct {
 	err   *connectors.RowError
 }
 
-// scan is what was found of a page in the buffer so far.
+// scan is what was found of a page in the buffer so far. A reading has one, whose
+// memory each page uses again.
 type scan struct {
 	found []pending
 	all   []cell
 	at    int   // behind what was found
 	line  int64 // there
 	more  int   // records to find
+}
+
+// newScan begins to look for so many records.
+func (r *reading) newScan(limit int) *scan {
+	r.scan = scan{line: r.line, more: limit, found: r.scan.found[:0], all: r.scan.all[:0]}
+	return &r.scan
 }
 
 // parseCSV finds limit records in the buffer, makes one block of them, and rows of that.
@@ -153,7 +160,7 @@ func (r *reading) parseCSV(p *page, limit int) error {
 		p.take(r, 0, 0)
 		return nil
 	}
-	s := &scan{line: r.line, more: limit, all: make([]cell, 0, min(limit, 4096)*r.cells.width)}
+	s := r.newScan(limit)
 	hasTail := len(r.source.settings.CSV.Tail) > 0
 	if hasTail {
 		s.more++ // the last record is no row: one more shows whether there is one behind
@@ -238,27 +245,24 @@ func shifted(cells []cell, first, by int) []cell {
 
 // rows makes the rows of the records found.
 func (r *reading) rows(p *page, s *scan) {
-	width := len(r.source.resource.Read)
-	slab := make([]record.Value, len(s.found)*width)
-	p.rows, p.spans = make([]record.Row, 0, len(s.found)), make([]span, 0, len(s.found))
+	split := r.source.settings.CSV.splitter()
+	p.grow(len(s.found))
 	valid := utf8.ValidString(p.block)
-	for _, f := range s.found {
-		row := record.Row(slab[:width:width])
-		slab = slab[width:]
+	for i := range s.found {
+		f := &s.found[i]
 		switch {
 		case f.err != nil:
-			p.fail(f.err)
+			p.fail(i, f.err)
 		case f.count != r.cells.width:
-			p.fail(&connectors.RowError{Code: "csv_columns", Message: fmt.Sprintf("it has %d cells, and the header has %d", f.count, r.cells.width)})
+			p.fail(i, &connectors.RowError{Code: "csv_columns", Message: fmt.Sprintf("it has %d cells, and the header has %d", f.count, r.cells.width)})
 		case !valid && !utf8.ValidString(p.block[f.span.from:f.span.to]):
-			p.fail(&connectors.RowError{Code: "encoding", Message: "it is no text in the encoding of the resource: is that right?"})
+			p.fail(i, &connectors.RowError{Code: "encoding", Message: "it is no text in the encoding of the resource: is that right?"})
 		}
-		r.row(p, row, s.all[f.first:f.first+f.count])
-		p.rows, p.spans = append(p.rows, row), append(p.spans, f.span)
+		r.row(p.add(f.span), p.block, split, s.all[f.first:f.first+f.count])
 	}
 }
 
-func (r *reading) row(p *page, row record.Row, cells []cell) {
+func (r *reading) row(row record.Row, block string, split splitter, cells []cell) {
 	null := r.source.settings.CSV.Null
 	for i, at := range r.cells.wanted {
 		if at >= len(cells) {
@@ -268,12 +272,10 @@ func (r *reading) row(p *page, row record.Row, cells []cell) {
 		switch {
 		case c.from == c.to && (null == "" || !c.quoted):
 			row[i] = record.NullValue()
-		case c.text != nil:
-			row[i] = record.StringValue(string(c.text))
-		case null != "" && !c.quoted && p.block[c.from:c.to] == null:
+		case null != "" && !c.quoted && block[c.from:c.to] == null:
 			row[i] = record.NullValue()
 		default:
-			row[i] = record.StringValue(p.block[c.from:c.to])
+			row[i] = record.StringValue(split.text(block, *c))
 		}
 	}
 }

@@ -42,7 +42,7 @@ func wantedOf(columns []record.Column) *wanted {
 
 // parseJSONL finds limit lines in the buffer, makes one block of them, and rows of that.
 func (r *reading) parseJSONL(p *page, limit int) error {
-	s := &scan{line: r.line, more: limit}
+	s := r.newScan(limit)
 	long, err := r.scanLines(s)
 	if err != nil {
 		return err
@@ -52,20 +52,16 @@ func (r *reading) parseJSONL(p *page, limit int) error {
 	}
 	p.end = r.done(s.at)
 	p.take(r, s.at, s.line-r.line)
-	width := len(r.source.resource.Read)
-	slab := make([]record.Value, len(s.found)*width)
-	p.rows, p.spans = make([]record.Row, 0, len(s.found)), make([]span, 0, len(s.found))
+	p.grow(len(s.found))
 	valid := utf8.ValidString(p.block)
 	for _, f := range s.found {
-		row := record.Row(slab[:width:width])
-		slab = slab[width:]
+		at, row := len(p.spans), p.add(f.span)
 		if f.err == nil {
 			f.err = parseLine(p.block[f.span.from:f.span.to], valid, r.wanted, row)
 		}
 		if f.err != nil {
-			p.fail(f.err)
+			p.fail(at, f.err)
 		}
-		p.rows, p.spans = append(p.rows, row), append(p.spans, f.span)
 	}
 	return nil
 }

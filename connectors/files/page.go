@@ -1,8 +1,10 @@
 package files
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/zeebo/xxh3"
@@ -14,14 +16,50 @@ import (
 // page implements connectors.Page over one block of text: values are slices of it.
 type page struct {
 	block  string
-	rows   []record.Row
-	spans  []span
+	width  int            // values of a row
+	values []record.Value // of all rows
+	spans  []span         // one a row
 	broken map[int]*connectors.RowError
 	start  position
 	prefix xxh3.Hasher // of all text before the block
 	behind position    // where reading stood behind the page
 	end    bool
 	last   record.Position
+}
+
+// pages are pages that nobody uses any more.
+var pages sync.Pool
+
+// takePage returns an empty page for rows of so many values.
+func takePage(width int) *page {
+	if p, ok := pages.Get().(*page); ok {
+		p.width = width
+		return p
+	}
+	return &page{width: width}
+}
+
+// Release implements connectors.Releaser.
+func (p *page) Release() {
+	clear(p.values)
+	*p = page{values: p.values[:0], spans: p.spans[:0]}
+	pages.Put(p)
+}
+
+// grow makes room for n more rows.
+func (p *page) grow(n int) {
+	p.values, p.spans = slices.Grow(p.values, n*p.width), slices.Grow(p.spans, n)
+}
+
+// add adds a row of absent values.
+func (p *page) add(at span) record.Row {
+	p.spans = append(p.spans, at)
+	p.values = p.values[:len(p.spans)*p.width]
+	return p.row(len(p.spans) - 1)
+}
+
+func (p *page) row(i int) record.Row {
+	return record.Row(p.values[i*p.width : (i+1)*p.width : (i+1)*p.width])
 }
 
 // span is where a row stands in the block and in the file.
@@ -42,14 +80,14 @@ func (s span) back(block string) int64 {
 }
 
 // Len returns the number of rows.
-func (p *page) Len() int { return len(p.rows) }
+func (p *page) Len() int { return len(p.spans) }
 
 // Row returns the i-th row, and why it is broken.
 func (p *page) Row(i int) (record.Row, error) {
 	if e := p.broken[i]; e != nil {
-		return p.rows[i], e
+		return p.row(i), e
 	}
-	return p.rows[i], nil
+	return p.row(i), nil
 }
 
 // Raw returns the text of the i-th row.
@@ -69,7 +107,7 @@ func (p *page) Where(i int) string { return "line " + strconv.FormatInt(p.spans[
 
 // After sums the text up to the row: it is asked for few rows, so that no row pays for it.
 func (p *page) After(i int) record.Position {
-	if i == len(p.rows)-1 {
+	if i == len(p.spans)-1 {
 		return p.behind.text()
 	}
 	sum := p.prefix
@@ -83,12 +121,12 @@ func (p *page) End() bool { return p.end }
 // EndPosition is behind the last row, and knows of the end of the file.
 func (p *page) EndPosition() record.Position { return p.last }
 
-// fail makes the row that is added next a broken one.
-func (p *page) fail(e *connectors.RowError) {
+// fail makes the i-th row a broken one.
+func (p *page) fail(i int, e *connectors.RowError) {
 	if p.broken == nil {
 		p.broken = make(map[int]*connectors.RowError)
 	}
-	p.broken[len(p.rows)] = e
+	p.broken[i] = e
 }
 
 // take makes a string of the first n bytes of the buffer and consumes them.
@@ -97,3 +135,8 @@ func (p *page) take(r *reading, n int, lines int64) {
 	p.block = string(r.buf[:n])
 	r.consume(n, lines)
 }
+
+var (
+	_ connectors.Page     = (*page)(nil)
+	_ connectors.Releaser = (*page)(nil)
+)

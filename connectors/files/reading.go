@@ -38,6 +38,7 @@ type reading struct {
 	hash   *xxh3.Hasher
 	next   record.Position // of the page read last
 
+	scan   scan
 	cells  *cells // csv
 	head   record.Row
 	wanted *wanted // jsonl
@@ -215,7 +216,7 @@ func (r *reading) done(at int) bool { return r.eof && at == len(r.buf) }
 
 // page reads at most limit records.
 func (r *reading) page(limit int) (*page, error) {
-	p := &page{}
+	p := takePage(len(r.source.resource.Read))
 	parse := r.parseJSONL
 	if r.source.settings.CSV != nil {
 		parse = r.parseCSV
@@ -253,9 +254,9 @@ func (r *reading) skipLong(p *page, broken *connectors.RowError) error {
 		}
 	}
 	p.end = r.done(0)
-	p.fail(broken)
-	p.rows = append(p.rows, make(record.Row, len(r.source.resource.Read)))
-	p.spans = append(p.spans, span{to: len(p.block), after: len(p.block) + 1, line: from, next: r.line})
+	p.fail(0, broken)
+	p.grow(1)
+	p.add(span{to: len(p.block), after: len(p.block) + 1, line: from, next: r.line})
 	return nil
 }
 

@@ -4,20 +4,23 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"headgate/connectors"
 )
 
-// cell is one cell of a record: a range of the text, or unescaped on its own.
+// cell is one cell of a record: a range of the text.
 type cell struct {
 	from, to int
 	quoted   bool
-	text     []byte // when it had doubled quotes
+	doubled  bool // it has doubled quotes
 }
 
-func (c cell) bytes(b []byte) []byte {
-	if c.text != nil {
-		return c.text
+// text is the text of a cell of b.
+func (p splitter) text(b string, c cell) string {
+	if c.doubled {
+		quote := string(p.quote)
+		return strings.ReplaceAll(b[c.from:c.to], quote+quote, quote)
 	}
 	return b[c.from:c.to]
 }
@@ -187,21 +190,16 @@ func (p splitter) cell(b []byte, i int) (c cell, next int, ok bool) {
 
 func (p splitter) quotedCell(b []byte, from int) (c cell, next int, ok bool) {
 	c.from, c.quoted = from, true
-	escaped := false
 	for k := from; ; {
 		n := bytes.IndexByte(b[k:], p.quote)
 		if n < 0 {
 			return c, 0, false
 		}
 		if k += n; k+1 < len(b) && b[k+1] == p.quote {
-			escaped, k = true, k+2
+			c.doubled, k = true, k+2
 			continue
 		}
 		c.to = k
-		if escaped {
-			double := []byte{p.quote, p.quote}
-			c.text = bytes.ReplaceAll(b[c.from:c.to], double, double[:1])
-		}
 		return c, k + 1, true
 	}
 }

@@ -16,6 +16,23 @@ func (f Fingerprint) IsZero() bool { return f == Fingerprint{} }
 // system changed it, small enough to keep one a column.
 type Hash uint32
 
+// Hashes hands out short slices of hashes, cut from longer ones: one allocation
+// for many records. Its zero value is ready.
+type Hashes struct{ rest []Hash }
+
+// hashesAtOnce is how many hashes are allocated together.
+const hashesAtOnce = 4096
+
+// Take returns n hashes, all 0.
+func (h *Hashes) Take(n int) []Hash {
+	if n > len(h.rest) {
+		h.rest = make([]Hash, max(n, hashesAtOnce))
+	}
+	taken := h.rest[:n:n]
+	h.rest = h.rest[n:]
+	return taken
+}
+
 // AppendCanonical appends an encoding of v in which equal values, and only
 // equal values, have equal bytes: numbers by value whatever their kind.
 func (v Value) AppendCanonical(dst []byte) []byte {

@@ -72,6 +72,7 @@ func (l *ledger) Find(keys []record.Key, entries []engine.Entry) error {
 		return nil
 	}
 	return l.view(func(b *bolt.Bucket) error {
+		var hashes record.Hashes
 		c := b.Bucket(entriesBucket).Cursor()
 		k, v := c.Seek([]byte(keys[0]))
 		for i, key := range keys {
@@ -84,7 +85,7 @@ func (l *ledger) Find(keys []record.Key, entries []engine.Entry) error {
 				}
 			}
 			if string(k) == string(key) {
-				if err := decodeEntry(v, &entries[i]); err != nil {
+				if err := decodeEntry(v, &entries[i], &hashes); err != nil {
 					return l.damaged("entries", k, err)
 				}
 			}
@@ -95,10 +96,11 @@ func (l *ledger) Find(keys []record.Key, entries []engine.Entry) error {
 
 // Entries implements engine.Ledger.
 func (l *ledger) Entries(after record.Key, limit int) (all []engine.KeyEntry, err error) {
+	var hashes record.Hashes
 	err = l.view(func(b *bolt.Bucket) error {
 		return walk(b.Bucket(entriesBucket), []byte(after), limit, func(k, v []byte) error {
 			e := engine.KeyEntry{Key: record.Key(k)}
-			if err := decodeEntry(v, &e.Entry); err != nil {
+			if err := decodeEntry(v, &e.Entry, &hashes); err != nil {
 				return l.damaged("entries", k, err)
 			}
 			all = append(all, e)

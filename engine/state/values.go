@@ -112,8 +112,8 @@ func appendEntry(dst []byte, e *engine.Entry) []byte {
 	return seal(dst, start)
 }
 
-// decodeEntry decodes an entry. Its hashes are new; nothing else allocates.
-func decodeEntry(b []byte, e *engine.Entry) error {
+// decodeEntry decodes an entry. Nothing but its hashes, and a version, is new.
+func decodeEntry(b []byte, e *engine.Entry, hashes *record.Hashes) error {
 	body, err := unseal(b)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func decodeEntry(b []byte, e *engine.Entry) error {
 		copy(e.Fingerprint[:], r.take(16))
 		e.Shape = record.Hash(r.uint32())
 		if n := r.uvarint(); n <= uint64(len(r.b)/4) {
-			e.Hashes = make([]record.Hash, n)
+			e.Hashes = hashes.Take(int(n))
 			for i := range e.Hashes {
 				e.Hashes[i] = record.Hash(r.uint32())
 			}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-
 	"testing"
 	"time"
 
@@ -34,13 +33,13 @@ func TestValues(t *testing.T) {
 	for _, want := range entries() {
 		sealed := appendEntry(nil, &want)
 		var got engine.Entry
-		if err := decodeEntry(sealed, &got); err != nil || !cmp.Equal(got, want) {
+		if err := decodeEntry(sealed, &got, &record.Hashes{}); err != nil || !cmp.Equal(got, want) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 		for i := range sealed {
 			damaged := bytes.Clone(sealed)
 			damaged[i] ^= 0x10
-			if decodeEntry(damaged, &got) == nil || decodeEntry(sealed[:i], &got) == nil {
+			if decodeEntry(damaged, &got, &record.Hashes{}) == nil || decodeEntry(sealed[:i], &got, &record.Hashes{}) == nil {
 				t.Errorf("damage at byte %d is not seen", i)
 			}
 		}
@@ -68,9 +67,9 @@ func FuzzValues(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sealed := seal(append([]byte{version}, body...), 0)
 		var e engine.Entry
-		if decodeEntry(sealed, &e) == nil {
+		if decodeEntry(sealed, &e, &record.Hashes{}) == nil {
 			var again engine.Entry
-			if err := decodeEntry(appendEntry(nil, &e), &again); err != nil || !cmp.Equal(e, again) {
+			if err := decodeEntry(appendEntry(nil, &e), &again, &record.Hashes{}); err != nil || !cmp.Equal(e, again) {
 				t.Errorf("%+v becomes %+v, %v", e, again, err)
 			}
 		}
