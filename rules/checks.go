@@ -73,6 +73,11 @@ func checkValue(v *Verdict, field *record.Field, checks *Field, value record.Val
 	}
 }
 
+// bare reports whether a present value passes, whatever it is.
+func (c *Field) bare() bool {
+	return len(c.OneOf) == 0 && c.Min == nil && c.Max == nil && c.Scale < 0 && c.MaxLength == 0 && c.Pattern == nil
+}
+
 func checkNumber(fail func(code, hidden, shown string), checks *Field, n record.Number) {
 	if checks.Min != nil && n.Cmp(*checks.Min) < 0 {
 		fail("min", fmt.Sprintf("is less than %s", checks.Min), fmt.Sprintf("is %s, less than %s", n, checks.Min))

@@ -17,7 +17,7 @@ func (w *Worker) Judge(r record.Record, facts expression.Facts, now time.Time) V
 	var v Verdict
 	entity := w.flow.From.Entity
 	for f := range entity.Schema.Fields {
-		if w.flow.From.Has[f] {
+		if w.flow.From.Has[f] && !(w.bare[f] && !r[f].Missing()) {
 			w.checkField(&v, f, r[f])
 		}
 	}

@@ -14,11 +14,19 @@ type Mapper struct {
 	resource *Resource
 	machine  *expression.Machine
 	input    expression.Input
+	copied   []int // by field: the column whose texts are its values as they are, or -1
 }
 
 // NewMapper returns a mapper of the resource's rows.
 func NewMapper(r *Resource) *Mapper {
-	return &Mapper{resource: r, machine: expression.NewMachine()}
+	m := &Mapper{resource: r, machine: expression.NewMachine(), copied: make([]int, len(r.Read))}
+	for f := range r.Read {
+		m.copied[f] = -1
+		if r.Has[f] && r.Read[f].Program == nil && r.Entity.Schema.Fields[f].Kind == record.String && !r.Entity.Fields[f].Trim {
+			m.copied[f] = r.Read[f].Column
+		}
+	}
+	return m
 }
 
 // Map makes a record of row in dst, which it reuses when it is long enough: one
@@ -32,8 +40,11 @@ func (m *Mapper) Map(dst record.Record, row record.Row, now time.Time) (record.R
 	m.input = expression.Input{Row: row, Now: now}
 	var reasons []record.Reason
 	for f := range fields {
-		dst[f] = record.Value{}
-		if !m.resource.Has[f] {
+		if c := m.copied[f]; c >= 0 && c < len(row) && row[c].Kind() == record.String {
+			dst[f] = row[c]
+			continue
+		}
+		if dst[f] = (record.Value{}); !m.resource.Has[f] {
 			continue
 		}
 		v, reason := m.field(f, row)

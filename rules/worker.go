@@ -17,12 +17,27 @@ type Worker struct {
 	to     *Mapper
 	input  expression.Input
 	judged []*Rule // the entity's rules this flow judges
+	bare   []bool  // by field: nothing but its presence is checked
+	plain  []int   // by column of Ownership: the field it is, or -1
+	names  [2]record.Value
 	found  record.Row
 }
 
 // NewWorker returns a worker of the flow.
 func NewWorker(f *Flow) *Worker {
-	return &Worker{flow: f, own: NewOwnership(f), mapper: NewMapper(f.From), to: NewMapper(f.To), judged: f.Judged()}
+	w := &Worker{flow: f, own: NewOwnership(f), mapper: NewMapper(f.From), to: NewMapper(f.To), judged: f.Judged()}
+	entity := f.From.Entity
+	for i := range entity.Fields {
+		w.bare = append(w.bare, entity.Schema.Fields[i].Kind != record.List && entity.Fields[i].bare())
+	}
+	for _, writing := range w.own.Writes {
+		field := -1
+		if writing.Program == nil && writing.List == nil {
+			field = writing.Field
+		}
+		w.plain = append(w.plain, field)
+	}
+	return w
 }
 
 // Judged returns the entity's rules that the flow judges: those whose fields its
@@ -106,10 +121,15 @@ func (w *Worker) Filter(r record.Record, facts expression.Facts, now time.Time) 
 // absent where the record carries nothing. An expression without a result rejects.
 func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, reference string, facts expression.Facts, now time.Time) ([]record.Value, Verdict) {
 	var v Verdict
-	w.input = expression.Input{Record: r, Facts: facts, Now: now, Names: []record.Value{id, record.StringValue(reference)}}
+	w.names = [...]record.Value{id, record.StringValue(reference)}
+	w.input = expression.Input{Record: r, Facts: facts, Now: now, Names: w.names[:]}
 	for i, writing := range w.own.Writes {
+		if field := w.plain[i]; field >= 0 {
+			dst = append(dst, r[field])
+			continue
+		}
 		if writing.Program == nil {
-			dst = append(dst, w.plain(i, writing, r))
+			dst = append(dst, w.list(writing, r))
 			continue
 		}
 		if w.nothingCarried(writing, r) {
@@ -129,9 +149,10 @@ func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, ref
 	return dst, v
 }
 
-func (w *Worker) plain(i int, writing *Writing, r record.Record) record.Value {
+// list returns the lines of a list field as its column wants them.
+func (w *Worker) list(writing *Writing, r record.Record) record.Value {
 	v := r[writing.Field]
-	if writing.List == nil || v.Kind() != record.List || len(writing.List.Write) == 0 {
+	if v.Kind() != record.List || len(writing.List.Write) == 0 {
 		return v
 	}
 	lines := &record.Lines{Rows: make([][]record.Value, len(v.Lines().Rows))}
