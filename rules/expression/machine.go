@@ -30,7 +30,7 @@ func (m *Machine) Run(p *Program, in *Input) (record.Value, error) {
 		return p.value, nil
 	}
 	if p.isPlain {
-		return plainValue(p.plain, in), nil
+		return plainValue(&p.plain, in), nil
 	}
 	v, err := m.run(p, in)
 	if err != nil {
@@ -47,6 +47,11 @@ func (m *Machine) Check(p *Program, in *Input) (bool, error) {
 			err = &RunError{"it is " + v.Kind().String() + ", not true or false"}
 		}
 		return v.Bool(), err
+	}
+	if p.direct != nil {
+		if result, ok := p.direct(in); ok {
+			return result, nil
+		}
 	}
 	v, err := m.run(p, in)
 	if err != nil {
@@ -96,7 +101,7 @@ func (m *Machine) fill(p *Program, in *Input) error {
 			m.asked.facts = in.Facts
 			m.env[s.name] = &m.asked
 		default:
-			v := plainValue(*s, in)
+			v := plainValue(s, in)
 			if v.Kind() == record.List {
 				lines, err := linesToExpr(v.Lines(), s.list)
 				if err != nil {
@@ -112,7 +117,7 @@ func (m *Machine) fill(p *Program, in *Input) error {
 }
 
 // plainValue is the value a name stands for; absent where the input has none.
-func plainValue(s source, in *Input) record.Value {
+func plainValue(s *source, in *Input) record.Value {
 	switch s.kind {
 	case fromField:
 		return at(in.Record, s.at)

@@ -31,6 +31,7 @@ type Program struct {
 	isPlain bool
 	value   record.Value // when isConstant
 	isConst bool
+	direct  truthOf // nil: only the machine can tell
 }
 
 // Compile compiles text, which must give want, against scope.
@@ -57,6 +58,7 @@ func Compile(text string, scope *Scope, want Want) (*Program, *Mistake) {
 		return nil, mistake
 	}
 	p.shorten(tree.Node)
+	p.direct = direct{p.sources}.truth(p.program.Node())
 	return p, nil
 }
 
