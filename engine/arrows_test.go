@@ -15,31 +15,33 @@ import (
 // arrows says what each package may import of headgate, tests aside, and which
 // libraries have their only door in it.
 var arrows = map[string][]string{
-	"engine/record":      {},
-	"connectors":         {"engine/record"},
-	"connectors/keyset":  {"connectors", "engine/record"},
-	"connectors/builtin": {"connectors", "connectors/*"},
-	"connectors/*":       {"connectors", "connectors/keyset", "connectors/postgres/pgtest", "engine/record"},
-	"rules":              {"engine/record", "rules/expression"},
-	"rules/expression":   {"engine/record"},
-	"rules/load":         {"rules", "rules/expression", "connectors", "engine/record"},
-	"engine":             {"rules", "rules/expression", "connectors", "engine/record"},
-	"engine/state":       {"engine", "engine/record"},
-	"engine/exceptions":  {"engine", "engine/record"},
-	"engine/watch":       {},
-	"engine/*":           {"engine", "engine/*", "rules", "engine/record", "connectors", "connectors/*", "rules/load"},
-	"cmd/headgate":       {"*"},
-	"examples/*":         {},
+	"engine/record":                 {},
+	"connectors":                    {"engine/record"},
+	"connectors/keyset":             {"connectors", "engine/record"},
+	"connectors/builtin":            {"connectors", "connectors/*"},
+	"connectors/*":                  {"connectors", "connectors/keyset", "connectors/postgres/pgtest", "engine/record"},
+	"rules":                         {"engine/record", "rules/expression"},
+	"rules/expression":              {"engine/record"},
+	"rules/load":                    {"rules", "rules/expression", "connectors", "engine/record"},
+	"engine":                        {"rules", "rules/expression", "connectors", "engine/record"},
+	"engine/state":                  {"engine", "engine/record"},
+	"engine/exceptions":             {"engine", "engine/record"},
+	"engine/watch":                  {},
+	"engine/*":                      {"engine", "engine/*", "rules", "engine/record", "connectors", "connectors/*", "rules/load"},
+	"cmd/headgate":                  {"*"},
+	"cmd/headgate/internal/systemd": {},
+	"examples/*":                    {},
 }
 
 // doors are the libraries that only one package may import.
 var doors = map[string]string{
-	"github.com/expr-lang/expr":    "rules/expression",
-	"github.com/hashicorp/hcl/v2":  "rules/load",
-	"go.etcd.io/bbolt":             "engine/state",
-	"github.com/spf13/cobra":       "cmd/headgate",
-	"github.com/fsnotify/fsnotify": "engine/watch",
-	"github.com/robfig/cron/v3":    "rules/load",
+	"github.com/expr-lang/expr":        "rules/expression",
+	"github.com/hashicorp/hcl/v2":      "rules/load",
+	"go.etcd.io/bbolt":                 "engine/state",
+	"github.com/spf13/cobra":           "cmd/headgate",
+	"github.com/fsnotify/fsnotify":     "engine/watch",
+	"github.com/coreos/go-systemd/v22": "cmd/headgate/internal/systemd",
+	"github.com/robfig/cron/v3":        "rules/load",
 }
 
 func TestArrows(t *testing.T) {
