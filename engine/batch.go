@@ -32,6 +32,9 @@ type batch struct {
 
 	records, values, sends []record.Value // the slabs of the items' own slices
 
+	changes []*item // what is to be sent, in key order
+	intent  *Intent // of changes, or nil
+
 	pausing string // the guard's reason: the batch is not settled
 	counts  Counts
 }

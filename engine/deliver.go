@@ -10,94 +10,36 @@ import (
 	"headgate/engine/record"
 )
 
-// deliverer is the third stage, and the only one with effects: it commits the
-// intent, applies the lot, writes exceptions, and settles. Its order is the
-// durable order: no byte leaves before its intent is committed (R1), exceptions
-// are fsynced before the state names them (R2), and the position passes only
-// settled records (R3).
+// deliverer is the stage with effects: it applies the lots of the batches that the
+// settler announces, whose intents are committed (R1), and writes exceptions, which
+// are fsynced before the state names them (R2).
 type deliverer struct {
 	*run
 	judge   *judge
-	waiting *settling // applied, its settlement not committed yet
-	settled bool      // something of this run was settled
 	hashes  record.Hashes
 	sending []connectors.Change // the lot being applied; each uses the memory of the last
 	keys    []record.Value      // of sending
 }
 
-// settling is a batch whose effects are done and whose settlement is due.
-type settling struct {
-	batch      *batch
-	settlement *Settlement
-}
-
-func (r *run) deliverAll(ctx context.Context, in <-chan *batch) error {
-	d := &deliverer{run: r, judge: newJudge(r)}
-	for {
-		b, more, err := d.next(ctx, in)
+func (d *deliverer) deliverAll(ctx context.Context, in <-chan *batch, out chan<- *settling) error {
+	defer close(out)
+	for b := range in {
+		if len(b.changes) > 0 {
+			if err := d.apply(ctx, b.changes); err != nil {
+				return err
+			}
+		}
+		settlement, err := d.settlement(ctx, b)
 		if err != nil {
 			return err
 		}
-		if !more {
-			return d.endPass(ctx)
-		}
-		if b.pausing != "" {
-			return d.trip(b)
-		}
-		if err := d.deliver(ctx, b); err != nil {
-			return err
-		}
+		out <- &settling{b, settlement}
 	}
-}
-
-// next returns the next batch. One that is ready now has its intent committed
-// together with the settlement that waits; otherwise nothing is kept waiting.
-func (d *deliverer) next(ctx context.Context, in <-chan *batch) (b *batch, more bool, err error) {
-	select {
-	case b, more = <-in:
-		return b, more, ctx.Err()
-	default:
-	}
-	if err := d.settle(nil); err != nil {
-		return nil, false, err
-	}
-	select {
-	case b, more = <-in:
-		return b, more, ctx.Err()
-	case <-ctx.Done():
-		return nil, false, ctx.Err()
-	}
-}
-
-func (d *deliverer) deliver(ctx context.Context, b *batch) error {
-	if b.empty() {
-		d.inflight.leave(b)
-		return nil
-	}
-	if d.engine.Room != nil {
-		if err := d.engine.Room(); err != nil {
-			return fmt.Errorf("flow %s: %w", d.flow.Name, err)
-		}
-	}
-	changes := b.changes()
-	if err := d.settle(d.intent(b, changes)); err != nil {
-		return err
-	}
-	if len(changes) > 0 {
-		if err := d.apply(ctx, b, changes); err != nil {
-			return err
-		}
-	}
-	settlement, err := d.settlement(ctx, b)
-	if err != nil {
-		return err
-	}
-	d.waiting = &settling{b, settlement}
 	return nil
 }
 
-// changes returns the items that have something to send, in key order.
-func (b *batch) changes() []*item {
+// changed returns the items that have something to send, in key order.
+func (b *batch) changed() []*item {
 	var changes []*item
 	for _, i := range b.order {
 		if it := &b.items[i]; it.outcome == Created || it.outcome == Updated || it.outcome == Deleted {
@@ -107,14 +49,14 @@ func (b *batch) changes() []*item {
 	return changes
 }
 
-// intent is what is about to be written, or nil when that can be undone: an
+// intentOf is what is about to be written, or nil when that can be undone: an
 // appender is cut back to what was settled.
-func (d *deliverer) intent(b *batch, changes []*item) *Intent {
-	if len(changes) == 0 || d.appender != nil || isWithheld(d.dest) {
+func (r *run) intentOf(b *batch) *Intent {
+	if len(b.changes) == 0 || r.appender != nil || isWithheld(r.dest) {
 		return nil
 	}
-	intent := &Intent{Part: b.part.Name, From: b.from, Time: d.now(), Keys: make([]record.Key, len(changes)), Hashes: make([]record.Fingerprint, len(changes))}
-	for i, it := range changes {
+	intent := &Intent{Part: b.part.Name, From: b.from, Time: r.now(), Keys: make([]record.Key, len(b.changes)), Hashes: make([]record.Fingerprint, len(b.changes))}
+	for i, it := range b.changes {
 		intent.Keys[i], intent.Hashes[i] = it.key, it.print
 	}
 	return intent
@@ -122,7 +64,7 @@ func (d *deliverer) intent(b *batch, changes []*item) *Intent {
 
 // apply sends the changes until every one of them has an answer. What may or may
 // not be done after an error is looked up before it is sent again: promise 3.
-func (d *deliverer) apply(ctx context.Context, b *batch, changes []*item) error {
+func (d *deliverer) apply(ctx context.Context, changes []*item) error {
 	doubt := make(map[*item]bool)
 	return d.retry(ctx, d.flow.To, func() error {
 		if len(doubt) > 0 {
@@ -245,36 +187,4 @@ func keepUpdates(send []record.Value, update []bool) {
 			send[c] = record.Value{}
 		}
 	}
-}
-
-// trip pauses the flow: nothing of the batch becomes durable.
-func (d *deliverer) trip(b *batch) error {
-	if err := d.settle(nil); err != nil {
-		return err
-	}
-	d.observe(b)
-	return d.pause(b.pausing)
-}
-
-// endPass settles what waits and publishes what was appended.
-func (d *deliverer) endPass(ctx context.Context) error {
-	if err := d.settle(nil); err != nil {
-		return err
-	}
-	if d.summary.Limited || !d.settled {
-		return nil
-	}
-	if d.appender != nil {
-		finish := func() error { return d.appender.Finish(ctx) }
-		if err := d.retry(ctx, d.flow.To, finish); err != nil {
-			return err
-		}
-	}
-	d.header.Ended = true
-	header, none := d.header, ""
-	settlement := &Settlement{Header: &header}
-	if d.appender != nil {
-		settlement.Mark, d.header.Mark = &none, none
-	}
-	return d.commit(settlement)
 }

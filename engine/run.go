@@ -175,7 +175,8 @@ type stopKey struct {
 }
 
 // run moves what there is to move. Reading and judging run ahead of looking up
-// and comparing, which run ahead of writing and settling.
+// and comparing, which run ahead of writing, and a batch is settled while the next
+// one is written.
 func (r *run) run(ctx context.Context) error {
 	if r.header.Paused != "" {
 		return nil
@@ -191,11 +192,15 @@ func (r *run) run(ctx context.Context) error {
 	defer r.stopReading()
 	defer context.AfterFunc(workCtx, r.stopReading)()
 	judged, decided := make(chan *batch, ahead), make(chan *batch, ahead)
+	announced, applied := make(chan *batch, openBatches), make(chan *settling, openBatches)
+	settler := &settler{run: r, in: decided, announced: announced, applied: applied, first: r.header}
+	deliverer := &deliverer{run: r, judge: newJudge(r)}
 	work.Go(func() error { return r.read(ctx, workCtx, judged) })
 	work.Go(func() error { return r.decideAll(workCtx, judged, decided) })
+	work.Go(func() error { return deliverer.deliverAll(workCtx, announced, applied) })
 	work.Go(func() error {
 		defer r.inflight.close()
-		return r.deliverAll(workCtx, decided)
+		return settler.settleAll(workCtx)
 	})
 	return work.Wait()
 }

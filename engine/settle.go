@@ -9,50 +9,10 @@ import (
 	"headgate/rules"
 )
 
-// settle commits the settlement that waits, together with the intent of the batch
-// that comes next, in one transaction.
-func (d *deliverer) settle(intent *Intent) error {
-	if d.waiting == nil {
-		if intent == nil {
-			return nil
-		}
-		header := d.header
-		return d.commit(&Settlement{Intent: intent, Header: &header})
-	}
-	w := d.waiting
-	d.waiting = nil
-	w.settlement.Intent = intent
-	if err := d.commit(w.settlement); err != nil {
-		return err
-	}
-	if w.settlement.Journal != nil {
-		d.header.Journal = w.settlement.Journal.Number
-	}
-	d.inflight.leave(w.batch)
-	d.account(w.batch)
-	if d.observer == nil && !w.batch.shared {
-		w.batch.release()
-	}
-	return nil
-}
-
-// commit makes a settlement durable. Any error is the end of the process (R4):
-// only a fresh look at the state can tell what it holds.
-func (d *deliverer) commit(s *Settlement) error {
-	if err := d.ledger.Settle(s); err != nil {
-		return fmt.Errorf("settle flow %s: %w: %w", d.flow.Name, ErrStateUncertain, err)
-	}
-	return nil
-}
-
 // settlement says what becomes durable of a batch: entries, open records, ids,
 // the journal row and the position. Its exceptions are on disk when it returns.
 func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, error) {
 	s := &Settlement{}
-	if !d.settled {
-		header := d.header
-		s.Header, d.settled = &header, true
-	}
 	if d.appender != nil && len(b.items) > 0 {
 		mark, err := d.appender.Mark(ctx)
 		if err != nil {
@@ -72,12 +32,11 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 	if !b.again && !b.unit {
 		s.Position = &b.to
 	}
-	if !b.empty() {
-		s.Journal = &JournalRow{
-			Part: b.part.Name, From: b.from, To: b.to, Again: b.again || b.unit, Read: int64(len(b.items)),
-			Counts: b.counts, Digest: d.of.set.Digest, Pass: d.header.Pass, Time: d.now(),
-		}
+	s.Journal = &JournalRow{
+		Part: b.part.Name, From: b.from, To: b.to, Again: b.again || b.unit, Read: int64(len(b.items)),
+		Counts: b.counts, Digest: d.of.set.Digest, Pass: d.header.Pass, Time: d.now(),
 	}
+	d.header.Journal++ // the number this row will have
 	return s, nil
 }
 
@@ -216,40 +175,40 @@ func (d *deliverer) keepIDs(it *item, s *Settlement) {
 }
 
 // account adds a settled batch to what the run tells.
-func (d *deliverer) account(b *batch) {
-	d.observe(b)
-	d.summary.Batches++
-	d.summary.Read += int64(len(b.items))
-	d.summary.Counts.Add(&b.counts)
-	d.engine.progressed(Progress{Flow: d.flow.Name, Part: b.part.Name, Read: d.summary.Read, Done: b.final})
+func (r *run) account(b *batch) {
+	r.observe(b)
+	r.summary.Batches++
+	r.summary.Read += int64(len(b.items))
+	r.summary.Counts.Add(&b.counts)
+	r.engine.progressed(Progress{Flow: r.flow.Name, Part: b.part.Name, Read: r.summary.Read, Done: b.final})
 }
 
 // observe counts stops and warnings, and shows a plan its items.
-func (d *deliverer) observe(b *batch) {
+func (r *run) observe(b *batch) {
 	for i := range b.items {
 		it := &b.items[i]
 		if it.outcome == Unchanged && it.asked {
-			d.summary.Asked++
+			r.summary.Asked++
 		}
 		if it.verdict.Severity == rules.Warn {
-			d.summary.Warned++
+			r.summary.Warned++
 		}
 		if it.outcome.Open() {
-			d.countStop(it)
+			r.countStop(it)
 		}
-		if d.observer != nil {
-			d.observer(b, it)
+		if r.observer != nil {
+			r.observer(b, it)
 		}
 	}
 }
 
-func (d *deliverer) countStop(it *item) {
+func (r *run) countStop(it *item) {
 	reason := it.reason()
 	key := stopKey{it.outcome, reason.Code, reason.Rule, reason.Field}
-	if d.stops[key] == nil {
-		d.stops[key] = &StopCount{Outcome: it.outcome, Code: reason.Code, Rule: reason.Rule, Field: reason.Field, Sample: reason.Message}
+	if r.stops[key] == nil {
+		r.stops[key] = &StopCount{Outcome: it.outcome, Code: reason.Code, Rule: reason.Rule, Field: reason.Field, Sample: reason.Message}
 	}
-	d.stops[key].Count++
+	r.stops[key].Count++
 }
 
 // reason is the first of the worst failures.

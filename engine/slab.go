@@ -44,5 +44,5 @@ func (b *batch) release() {
 	if page, ok := b.page.(connectors.Releaser); ok {
 		page.Release()
 	}
-	b.records, b.values, b.sends, b.items, b.order, b.page = nil, nil, nil, nil, nil, nil
+	b.records, b.values, b.sends, b.items, b.order, b.changes, b.page = nil, nil, nil, nil, nil, nil, nil
 }

@@ -1,0 +1,223 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// openBatches is how many batches are announced at most: one that is applied, and
+// the next one.
+const openBatches = 2
+
+// settler stands between the decider and the deliverer and is the only writer of
+// the ledger. It commits the intent of a batch before it announces the batch to the
+// deliverer (R1), and commits what became of it when it comes back. One transaction
+// settles a batch and holds the intents of those behind it, so that the next batch
+// is applied while this one is settled.
+type settler struct {
+	*run
+	in        <-chan *batch    // nil: nothing more is announced
+	announced chan<- *batch    // to the deliverer; nil: closed
+	applied   <-chan *settling // back from it
+	first     Header           // of the first transaction: as the run began
+	open      []*batch         // announced and not settled, in order
+	next      []*batch         // to be announced
+	began     bool             // a transaction was made
+	settled   bool             // a batch was settled
+	final     bool             // the source has ended, and all of it came by
+	tripped   *batch           // the batch the guard stopped
+	failure   error            // why nothing more is announced
+}
+
+// settling is a batch whose effects are done and whose settlement is due.
+type settling struct {
+	batch      *batch
+	settlement *Settlement
+}
+
+// settleAll goes on until the deliverer has ended, whatever made it end, so that
+// what was applied is settled.
+func (s *settler) settleAll(ctx context.Context) error {
+	defer s.announceNone()
+	for {
+		done, more := s.wait()
+		if !more {
+			return s.end(ctx)
+		}
+		s.takeReady()
+		if err := s.settle(done); err != nil {
+			return err
+		}
+		s.announce()
+	}
+}
+
+// wait waits for a settlement, or for a batch where the deliverer has nothing to do.
+// While it has, batches wait: they are announced with its next settlement, in one
+// transaction.
+func (s *settler) wait() (done *settling, more bool) {
+	in := s.in
+	if len(s.open) > 0 {
+		in = nil
+	}
+	select {
+	case b, more := <-in:
+		s.take(b, more)
+		return nil, true
+	case done, more = <-s.applied:
+		if more {
+			s.open = slices.Delete(s.open, 0, 1)
+		}
+		return done, more
+	}
+}
+
+// takeReady takes the batches that are decided already.
+func (s *settler) takeReady() {
+	for s.in != nil && len(s.open)+len(s.next) < openBatches {
+		select {
+		case b, more := <-s.in:
+			s.take(b, more)
+		default:
+			return
+		}
+	}
+}
+
+func (s *settler) take(b *batch, more bool) {
+	switch {
+	case !more:
+		s.in = nil
+	case b.pausing != "":
+		s.in, s.tripped = nil, b
+	case b.empty():
+		s.inflight.leave(b)
+		s.final = b.final
+	default:
+		if s.failure = s.room(); s.failure != nil {
+			s.in = nil
+			return
+		}
+		s.final = b.final
+		b.changes = b.changed()
+		b.intent = s.intentOf(b)
+		s.next = append(s.next, b)
+	}
+}
+
+func (s *settler) room() error {
+	if s.engine.Room == nil {
+		return nil
+	}
+	if err := s.engine.Room(); err != nil {
+		return fmt.Errorf("flow %s: %w", s.flow.Name, err)
+	}
+	return nil
+}
+
+// announce passes on what was committed. It never waits: the channel holds as many
+// as may be open.
+func (s *settler) announce() {
+	for _, b := range s.next {
+		s.announced <- b
+	}
+	s.open, s.next = append(s.open, s.next...), s.next[:0]
+	if s.in == nil {
+		s.announceNone()
+	}
+}
+
+// announceNone lets the deliverer end.
+func (s *settler) announceNone() {
+	if s.announced != nil {
+		close(s.announced)
+		s.announced = nil
+	}
+}
+
+// settle commits what became of a batch, if one came back, together with the
+// intents of all that is or will be announced.
+func (s *settler) settle(done *settling) error {
+	settlement := &Settlement{}
+	if done != nil {
+		settlement = done.settlement
+	}
+	if settlement.Intent = s.intent(); done == nil && settlement.Intent == nil {
+		return nil
+	}
+	if !s.began {
+		settlement.Header, s.began = &s.first, true
+	}
+	if err := s.commit(settlement); err != nil || done == nil {
+		return err
+	}
+	s.settled = true
+	s.inflight.leave(done.batch)
+	s.account(done.batch)
+	if s.observer == nil && !done.batch.shared {
+		done.batch.release()
+	}
+	return nil
+}
+
+// commit makes a settlement durable. Any error is the end of the process (R4):
+// only a fresh look at the state can tell what it holds.
+func (r *run) commit(s *Settlement) error {
+	if err := r.ledger.Settle(s); err != nil {
+		return fmt.Errorf("settle flow %s: %w: %w", r.flow.Name, ErrStateUncertain, err)
+	}
+	return nil
+}
+
+// intent is what may be written from now on until the next transaction.
+func (s *settler) intent() *Intent {
+	var all *Intent
+	for _, b := range slices.Concat(s.open, s.next) {
+		switch {
+		case b.intent == nil:
+		case all == nil:
+			all = b.intent
+		default:
+			both := *all
+			both.Keys = slices.Concat(all.Keys, b.intent.Keys)
+			both.Hashes = slices.Concat(all.Hashes, b.intent.Hashes)
+			all = &both
+		}
+	}
+	return all
+}
+
+// end ends the pass, or tells why it ended before its end. What the deliverer left
+// open it tells itself.
+func (s *settler) end(ctx context.Context) error {
+	switch {
+	case len(s.open) > 0:
+		return nil
+	case s.failure != nil:
+		return s.failure
+	case s.tripped != nil: // nothing of that batch becomes durable
+		s.observe(s.tripped)
+		return s.pause(s.tripped.pausing)
+	case s.final && s.settled:
+		return s.endPass(ctx)
+	}
+	return nil
+}
+
+// endPass publishes what was appended.
+func (s *settler) endPass(ctx context.Context) error {
+	if s.appender != nil {
+		finish := func() error { return s.appender.Finish(ctx) }
+		if err := s.retry(ctx, s.flow.To, finish); err != nil {
+			return err
+		}
+	}
+	s.header.Ended = true
+	header, none := s.header, ""
+	settlement := &Settlement{Header: &header}
+	if s.appender != nil {
+		settlement.Mark, s.header.Mark = &none, none
+	}
+	return s.commit(settlement)
+}
