@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"engine/state":                  {"engine", "engine/record"},
 	"engine/exceptions":             {"engine", "engine/record"},
 	"engine/watch":                  {},
+	"engine/control":                {"engine", "engine/exceptions", "engine/record", "connectors", "rules"},
 	"engine/*":                      {"engine", "engine/*", "rules", "engine/record", "connectors", "connectors/*", "rules/load"},
 	"cmd/headgate":                  {"*"},
 	"cmd/headgate/internal/systemd": {},

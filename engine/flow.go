@@ -20,11 +20,14 @@ type stopwatch struct {
 
 func (s stopwatch) elapsed() time.Duration { return s.clock.Now().Sub(s.start) }
 
+// ObserveSuffix ends the name of the ledger of a flow that observes.
+const ObserveSuffix = " (observe)"
+
 // LedgerName returns the name of the ledger of a flow: one that observes settles
 // into one of its own.
 func LedgerName(flow string, mode rules.Mode) string {
 	if mode == rules.Observe {
-		return flow + " (observe)"
+		return flow + ObserveSuffix
 	}
 	return flow
 }
@@ -41,7 +44,7 @@ func (e *Engine) openRun(g *generation, flow *rules.Flow) (*run, error) {
 
 func (e *Engine) newRun(g *generation, flow *rules.Flow) *run {
 	r := &run{
-		engine: e, of: g, flow: flow, exceptions: e.Exceptions,
+		engine: e, of: g, flow: flow, room: e.Room, exceptions: e.Exceptions,
 		own:      rules.NewOwnership(flow),
 		log:      e.Log.With("flow", flow.Name),
 		inflight: newInflight(),

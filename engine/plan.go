@@ -55,7 +55,7 @@ func (e *Engine) Plan(ctx context.Context, name string, options PlanOptions) (*P
 // to other resources than the flow has now. A flow that is paused can be planned.
 func (e *Engine) openPlan(g *generation, flow *rules.Flow) (r *run, elsewhere string, err error) {
 	r = e.newRun(g, flow)
-	r.exceptions = unlogged{}
+	r.exceptions, r.room = unlogged{}, nil
 	if err := r.openEnds(); err != nil {
 		return nil, "", err
 	}

@@ -22,6 +22,10 @@ func (e *Engine) Apply(set *rules.Ruleset, reopen bool) {
 	}
 }
 
+// Exclusive calls f while no run of the flow goes on: its ledger has one writer. A
+// run that does gives way between batches, and goes on when f has returned.
+func (e *Engine) Exclusive(flow string, f func() error) error { return e.turns.between(flow, f) }
+
 // changedFlows names the flows of before that set lacks or declares otherwise.
 func changedFlows(before, set *rules.Ruleset) (names []string) {
 	now := make(map[string]string)

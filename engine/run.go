@@ -154,6 +154,7 @@ type run struct {
 	versioned  bool                // this source owns the version of a record
 	fromStart  bool
 	limit      int
+	room       func() error        // nil: nothing is written
 	keys       map[record.Key]bool // only these; nil: all
 	observer   func(*batch, *item) // told of every item once it has its outcome; nil: nobody
 

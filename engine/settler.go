@@ -95,7 +95,7 @@ func (s *settler) take(b *batch, more bool) {
 		s.inflight.leave(b)
 		s.final = b.final
 	default:
-		if s.failure = s.room(); s.failure != nil {
+		if s.failure = s.checkRoom(); s.failure != nil {
 			s.in = nil
 			return
 		}
@@ -106,11 +106,11 @@ func (s *settler) take(b *batch, more bool) {
 	}
 }
 
-func (s *settler) room() error {
-	if s.engine.Room == nil {
+func (s *settler) checkRoom() error {
+	if s.room == nil {
 		return nil
 	}
-	if err := s.engine.Room(); err != nil {
+	if err := s.room(); err != nil {
 		return fmt.Errorf("flow %s: %w", s.flow.Name, err)
 	}
 	return nil

@@ -11,13 +11,13 @@ const verifyPage = 1000
 
 // Report is what verifying one ledger found.
 type Report struct {
-	Ledger     string
-	Batches    int64
-	Read       int64
-	Entries    int64
-	Open       int64
-	Violations []string
-	Notes      []string
+	Ledger     string   `json:"ledger"`
+	Batches    int64    `json:"batches"`
+	Read       int64    `json:"read"`
+	Entries    int64    `json:"entries"`
+	Open       int64    `json:"open"`
+	Violations []string `json:"violations,omitempty"`
+	Notes      []string `json:"notes,omitempty"`
 }
 
 // Verify audits one ledger (promise 1): in each journal row, rows read are the sum

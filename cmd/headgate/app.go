@@ -35,6 +35,7 @@ type app struct {
 	stateDir    string
 	credentials string
 	output      string
+	socket      string
 }
 
 // load reads and compiles a ruleset. Mistakes are shown; errors among them end
@@ -48,12 +49,7 @@ func (a *app) load(dir string, code int) (*rules.Ruleset, error) {
 	if !diags.HasErrors() {
 		return set, nil
 	}
-	var wrong load.Diagnostics
-	for _, d := range diags {
-		if d.Severity == load.Error {
-			wrong = append(wrong, d)
-		}
-	}
+	wrong := errorsOnly(diags)
 	_, _ = io.WriteString(a.err, safe(wrong.String()))
 	return nil, &exit{code, fmt.Errorf("the ruleset in %s has %s: nothing was done", dir, counted(len(wrong), "mistake"))}
 }

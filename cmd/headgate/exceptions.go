@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"sort"
@@ -11,8 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"headgate/engine"
-	"headgate/engine/exceptions"
-	"headgate/rules"
+	"headgate/engine/control"
 )
 
 type exceptionFlags struct {
@@ -23,8 +23,8 @@ type exceptionFlags struct {
 func (a *app) exceptionsCommand() *cobra.Command {
 	var f exceptionFlags
 	c := &cobra.Command{Use: "exceptions", Short: "the records that wait for a person", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	list := &cobra.Command{Use: "list", Short: "what waits, grouped by why", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return a.listExceptions(&f) }}
-	export := &cobra.Command{Use: "export", Short: "every open exception as JSON Lines", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return a.exportExceptions(&f) }}
+	list := &cobra.Command{Use: "list", Short: "what waits, grouped by why", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return a.listExceptions(cmd.Context(), &f) }}
+	export := &cobra.Command{Use: "export", Short: "every open exception as JSON Lines", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return a.exportExceptions(cmd.Context(), &f) }}
 	for _, x := range []*cobra.Command{list, export} {
 		x.Flags().StringVar(&f.flow, "flow", "", "only of this flow")
 		x.Flags().StringVar(&f.rule, "rule", "", "only of this rule")
@@ -34,42 +34,31 @@ func (a *app) exceptionsCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show ID", Short: "all that is known of one exception; the beginning of its id is enough", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeExceptions,
-		RunE:              func(_ *cobra.Command, args []string) error { return a.showException(args[0]) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.showException(cmd.Context(), args[0]) },
 	}
 	c.AddCommand(list, show, export)
 	return c
 }
 
-// currentExceptions reads what is open in the log.
-func (a *app) currentExceptions(f *exceptionFlags) ([]exceptions.State, *rules.Ruleset, error) {
-	set, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
-		return nil, nil, err
+// openExceptions asks what waits.
+func (a *app) openExceptions(ctx context.Context, f *exceptionFlags) ([]engine.Exception, error) {
+	list := &control.List{}
+	if err := a.ask(ctx, reads, "exceptions", &control.ListRequest{Flow: f.flow, Rule: f.rule, Code: f.code}, list); err != nil {
+		return nil, err
 	}
-	open, damaged, err := exceptions.Current(a.exceptionsDir(set))
-	for _, d := range damaged {
-		_, _ = fmt.Fprintf(a.err, "headgate: %s; it was passed over\n", safe(d.Error()))
+	for _, d := range list.Damaged {
+		_, _ = fmt.Fprintf(a.err, "headgate: %s; it was passed over\n", safe(d))
 	}
-	kept := open[:0]
-	for _, x := range open {
-		if f.wants(&x) {
-			kept = append(kept, x)
-		}
-	}
-	return kept, set, err
+	return list.Exceptions, nil
 }
 
-func (f *exceptionFlags) wants(x *exceptions.State) bool {
-	return (f.flow == "" || x.Flow == f.flow) && (f.rule == "" || x.Reason.Rule == f.rule) && (f.code == "" || x.Reason.Code == f.code)
-}
-
-func (a *app) listExceptions(f *exceptionFlags) error {
-	open, _, err := a.currentExceptions(f)
+func (a *app) listExceptions(ctx context.Context, f *exceptionFlags) error {
+	open, err := a.openExceptions(ctx, f)
 	if err != nil {
 		return err
 	}
 	if a.output != "table" {
-		return a.printJSON(len(open), func(i int) any { return open[i].Exception })
+		return a.printJSON(len(open), func(i int) any { return &open[i] })
 	}
 	if len(open) == 0 {
 		a.printf("nothing waits\n")
@@ -83,10 +72,10 @@ func (a *app) listExceptions(f *exceptionFlags) error {
 	return nil
 }
 
-func (a *app) printExceptions(open []exceptions.State) {
+func (a *app) printExceptions(open []engine.Exception) {
 	p := a.painter()
 	for _, x := range open {
-		a.printf("%s %s  %s %s  %s  %s\n", mark(p, x.Outcome), x.ID[:min(8, len(x.ID))], pad(oneLine(x.Key), 16), pad(oneLine(x.Part+" "+x.Where), 28), pad(nameOf(&x.Exception), 22), oneLine(x.Reason.Message))
+		a.printf("%s %s  %s %s  %s  %s\n", mark(p, x.Outcome), x.ID[:min(8, len(x.ID))], pad(oneLine(x.Key), 16), pad(oneLine(x.Part+" "+x.Where), 28), pad(nameOf(&x), 22), oneLine(x.Reason.Message))
 	}
 }
 
@@ -101,19 +90,20 @@ func nameOf(x *engine.Exception) string {
 }
 
 type exceptionGroup struct {
-	first  exceptions.State
+	first  engine.Exception
+	place  int // among the groups
 	count  int
 	oldest time.Time
 }
 
 // printGroups prints one line a reason: many equal lines would be read by nobody.
-func (a *app) printGroups(open []exceptions.State) {
+func (a *app) printGroups(open []engine.Exception) {
 	groups := make(map[string]*exceptionGroup)
 	for _, x := range open {
-		key := x.Flow + "\x00" + x.Outcome.String() + "\x00" + nameOf(&x.Exception)
+		key := x.Flow + "\x00" + x.Outcome.String() + "\x00" + nameOf(&x)
 		g := groups[key]
 		if g == nil {
-			g = &exceptionGroup{first: x, oldest: x.Time}
+			g = &exceptionGroup{first: x, place: len(groups), oldest: x.Time}
 			groups[key] = g
 		}
 		g.count++
@@ -132,7 +122,7 @@ func (a *app) printGroups(open []exceptions.State) {
 		if all[i].count != all[j].count {
 			return all[i].count > all[j].count
 		}
-		return all[i].first.First < all[j].first.First
+		return all[i].place < all[j].place
 	})
 	p := a.painter()
 	flow := ""
@@ -142,47 +132,35 @@ func (a *app) printGroups(open []exceptions.State) {
 			flow = x.Flow
 			a.printf("%s\n", p.bold(flow))
 		}
-		a.printf("  %s %6d  %s  oldest %s  %s\n", mark(p, x.Outcome), g.count, pad(oneLine(nameOf(&x.Exception)), 24), g.oldest.UTC().Format("2006-01-02 15:04"), oneLine(x.Reason.Message))
+		a.printf("  %s %6d  %s  oldest %s  %s\n", mark(p, x.Outcome), g.count, pad(oneLine(nameOf(x)), 24), g.oldest.UTC().Format("2006-01-02 15:04"), oneLine(x.Reason.Message))
 		a.printf("            %s\n", p.dim("for example "+x.ID[:min(8, len(x.ID))]+": `headgate exceptions show "+x.ID[:min(8, len(x.ID))]+"`"))
 	}
 	a.printf("%s in all\n", counted(len(open), "exception"))
 }
 
-func (a *app) exportExceptions(f *exceptionFlags) error {
-	open, _, err := a.currentExceptions(f)
+func (a *app) exportExceptions(ctx context.Context, f *exceptionFlags) error {
+	open, err := a.openExceptions(ctx, f)
 	if err != nil {
 		return err
 	}
 	encoder := json.NewEncoder(a.out)
 	for i := range open {
-		if err := encoder.Encode(&open[i].Exception); err != nil {
+		if err := encoder.Encode(&open[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *app) showException(prefix string) error {
-	set, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
+func (a *app) showException(ctx context.Context, prefix string) error {
+	history := &control.History{}
+	if err := a.ask(ctx, reads, "exception", &control.ShowRequest{ID: prefix}, history); err != nil {
 		return err
 	}
-	found, err := exceptions.History(a.exceptionsDir(set), prefix)
-	if err != nil {
-		return err
+	if a.output != "table" {
+		return a.printJSON(len(history.Lines), func(i int) any { return &history.Lines[i] })
 	}
-	switch {
-	case prefix == "" || len(found) == 0:
-		return fmt.Errorf("no exception's id begins with %q: `headgate exceptions list --all` names them", prefix)
-	case len(found) > 1:
-		return fmt.Errorf("%d exceptions have ids that begin with %q: give more of it", len(found), prefix)
-	}
-	for _, lines := range found {
-		if a.output != "table" {
-			return a.printJSON(len(lines), func(i int) any { return &lines[i] })
-		}
-		a.printException(lines)
-	}
+	a.printException(history.Lines)
 	return nil
 }
 
@@ -254,12 +232,11 @@ func nextStep(x *engine.Exception) string {
 	return "correct it at its source: the new version closes this"
 }
 
-func (a *app) completeExceptions(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	set := a.quietRuleset()
-	if len(args) > 0 || set == nil {
+func (a *app) completeExceptions(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 || a.quietRuleset() == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	open, _, err := exceptions.Current(a.exceptionsDir(set))
+	open, err := a.openExceptions(cmd.Context(), &exceptionFlags{})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

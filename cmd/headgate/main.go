@@ -19,13 +19,14 @@ import (
 
 // The exit codes.
 const (
-	exitOK         = 0
-	exitFailed     = 1
-	exitUsage      = 2
-	exitFindings   = 3
-	exitOpen       = 5
-	exitUncertain  = 70
-	exitBadRuleset = 78
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitFindings    = 3
+	exitUnreachable = 4
+	exitOpen        = 5
+	exitUncertain   = 70
+	exitBadRuleset  = 78
 )
 
 // exit is an error that chooses the exit code; a nil err says nothing more.
@@ -103,10 +104,11 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.stateDir, "state", "", "directory of the state (default: as the ruleset says, or /var/lib/headgate)")
 	flags.StringVar(&a.credentials, "credentials", os.Getenv("CREDENTIALS_DIRECTORY"), "directory of credentials")
 	flags.StringVar(&a.output, "output", "table", "table, json or jsonl")
+	flags.StringVar(&a.socket, "socket", "", "socket of the daemon (default: the one of the daemon that holds the state)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
 	root.AddCommand(a.initCommand(), a.checkCommand(), a.fmtCommand(), a.testCommand(), a.planCommand(), a.runCommand(),
 		a.exceptionsCommand(), a.traceCommand(), a.checkpointCommand(), a.resumeCommand(), a.verifyCommand(),
-		a.connectorsCommand(), a.versionCommand())
+		a.connectorsCommand(), a.versionCommand(), a.statusCommand())
 	for _, c := range root.Commands() {
 		usageErrors(c)
 	}

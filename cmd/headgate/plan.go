@@ -1,16 +1,15 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"headgate/engine"
-	"headgate/engine/record"
-	"headgate/rules"
+	"headgate/engine/control"
 )
 
 const legend = "+ create  ~ update  - delete  = unchanged  ! reject  ? hold  … in doubt  · skipped, duplicate, superseded"
@@ -50,29 +49,26 @@ func (a *app) plan(cmd *cobra.Command, flow string, f *planFlags) error {
 	if f.limit < 0 {
 		return usage("--limit must not be negative")
 	}
-	dir := a.config
+	request := &control.PlanRequest{Flow: flow, Limit: f.limit, Keys: f.keys, FromStart: f.against != ""}
 	if f.rules != "" {
-		dir = f.rules
-	}
-	set, err := a.load(dir, exitBadRuleset)
-	if err != nil {
-		return err
-	}
-	if f.rules != "" { // the state stays that of the ruleset in use
-		if err := a.keepState(set); err != nil {
+		if request.Files, err = a.files(f.rules); err != nil {
 			return err
 		}
 	}
-	options := engine.PlanOptions{Limit: f.limit, Keys: f.keys, FromStart: f.against != ""}
-	plan, err := a.planOnce(cmd, set, a.statePath(set), flow, options)
+	door, err := a.door(cmd.Context(), reads)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = door.Close() }()
+	plan := &control.Plan{}
+	if err := a.refused(door.Ask(cmd.Context(), "plan", request, plan)); err != nil {
+		return err
+	}
 	if f.against != "" {
-		return a.planAgainst(cmd, set, flow, options, plan, f)
+		return a.planAgainst(cmd, door, request, plan, f)
 	}
 	if a.output != "table" {
-		return a.printJSON(len(plan.Items), func(i int) any { return itemJSON(&plan.Items[i]) })
+		return a.printJSON(len(plan.Items), func(i int) any { return &plan.Items[i] })
 	}
 	a.printPlan(plan, only)
 	if f.exitCode && planFinds(plan) {
@@ -81,33 +77,13 @@ func (a *app) plan(cmd *cobra.Command, flow string, f *planFlags) error {
 	return nil
 }
 
-// keepState makes set use the state of the ruleset in use.
-func (a *app) keepState(set *rules.Ruleset) error {
-	if a.stateDir != "" {
-		return nil
+// planFinds reports whether a run would change or stop anything.
+func planFinds(p *control.Plan) bool {
+	left := p.Read
+	for _, o := range []engine.Outcome{engine.Unchanged, engine.Skipped, engine.Duplicate, engine.Superseded} {
+		left -= p.Outcomes[o.String()]
 	}
-	used, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
-		return err
-	}
-	a.stateDir = a.statePath(used)
-	return nil
-}
-
-func (a *app) planOnce(cmd *cobra.Command, set *rules.Ruleset, stateDir, flow string, options engine.PlanOptions) (_ *engine.Plan, err error) {
-	s, closeState, err := planState(stateDir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, closeState()) }()
-	e := a.engine(set, s, nil)
-	e.Room = nil
-	defer func() { err = errors.Join(err, e.Close()) }()
-	return e.Plan(cmd.Context(), flow, options)
-}
-
-func planFinds(p *engine.Plan) bool {
-	return p.Paused != "" || p.Read != p.Counts[engine.Unchanged]+p.Counts[engine.Skipped]+p.Counts[engine.Duplicate]+p.Counts[engine.Superseded]
+	return p.Paused != "" || left != 0
 }
 
 // onlyOutcome reads the word of --only: an outcome, or the verb people use for it.
@@ -126,7 +102,7 @@ func onlyOutcome(word string) (engine.Outcome, error) {
 	return o, nil
 }
 
-func (a *app) printPlan(plan *engine.Plan, only engine.Outcome) {
+func (a *app) printPlan(plan *control.Plan, only engine.Outcome) {
 	p := a.painter()
 	a.printf("plan of %s  %s → %s  (%s)\n", p.bold(plan.Flow), plan.From, plan.To, plan.Mode)
 	a.printf("  %s\n\n", p.dim(legend))
@@ -144,13 +120,13 @@ func (a *app) printPlan(plan *engine.Plan, only engine.Outcome) {
 }
 
 // totalLine says what a run would do in all.
-func totalLine(plan *engine.Plan) string {
+func totalLine(plan *control.Plan) string {
 	verbs := map[engine.Outcome]string{
 		engine.Created: "to create", engine.Updated: "to update", engine.Deleted: "to delete", engine.Rejected: "to reject", engine.Held: "to hold",
 	}
 	var parts []string
 	for _, o := range engine.Outcomes() {
-		if n := plan.Counts[o]; n > 0 {
+		if n := plan.Outcomes[o.String()]; n > 0 {
 			verb := verbs[o]
 			if verb == "" {
 				verb = o.String()
@@ -168,7 +144,7 @@ func totalLine(plan *engine.Plan) string {
 	return text
 }
 
-func (a *app) printItem(p painter, item *engine.PlanItem) {
+func (a *app) printItem(p painter, item *control.PlanItem) {
 	key := item.Key
 	if key == "" {
 		key = "(no key)"
@@ -197,113 +173,99 @@ func (a *app) printItem(p painter, item *engine.PlanItem) {
 }
 
 // columnText is the destination's own name, and ours where it is another.
-func columnText(c *engine.PlanChange) string {
+func columnText(c *control.PlanChange) string {
 	if c.Field == "" || c.Field == c.Column {
 		return c.Column
 	}
 	return c.Column + " (" + c.Field + ")"
 }
 
-func changeText(p painter, o engine.Outcome, c *engine.PlanChange) string {
-	old, value := shown(c.Old, c.Sensitive), shown(c.New, c.Sensitive)
+func changeText(p painter, o engine.Outcome, c *control.PlanChange) string {
+	old, value := oneLine(c.Old), oneLine(c.New)
 	switch {
 	case c.Kept:
 		return p.dim(fmt.Sprintf("%s  kept: the destination owns it (the source has %s)", old, value))
-	case o == engine.Created || c.Old.IsAbsent():
+	case o == engine.Created || old == "":
 		return value
 	}
 	return old + " → " + p.bold(value)
 }
 
-func shown(v record.Value, sensitive bool) string {
-	switch {
-	case v.IsAbsent():
-		return "(nothing)"
-	case v.IsNull():
-		return "null"
-	case sensitive:
-		return "[redacted]"
-	case v.Kind() == record.String:
-		return fmt.Sprintf("%q", safe(v.Str()))
-	}
-	return oneLine(v.Text())
-}
-
-func cellsText(cells []engine.PlanCell) string {
+func cellsText(cells []control.PlanCell) string {
 	var parts []string
 	for _, c := range cells {
-		parts = append(parts, c.Column+"="+shown(c.Value, c.Sensitive))
+		parts = append(parts, c.Column+"="+oneLine(c.Value))
 	}
 	return strings.Join(parts, " ")
 }
 
-func itemJSON(item *engine.PlanItem) map[string]any {
-	m := map[string]any{"key": item.Key, "outcome": item.Outcome, "where": item.Where}
-	if len(item.Failures) > 0 {
-		m["failures"] = item.Failures
-	}
-	var changes []map[string]any
-	for _, c := range item.Changes {
-		changes = append(changes, map[string]any{"column": c.Column, "field": c.Field, "old": shown(c.Old, c.Sensitive), "new": shown(c.New, c.Sensitive), "kept": c.Kept})
-	}
-	if changes != nil {
-		m["changes"] = changes
-	}
-	return m
-}
-
 // planAgainst shows the records whose outcome another ruleset would change.
-func (a *app) planAgainst(cmd *cobra.Command, set *rules.Ruleset, flow string, options engine.PlanOptions, before *engine.Plan, f *planFlags) error {
-	other, err := a.load(f.against, exitBadRuleset)
-	if err != nil {
+func (a *app) planAgainst(cmd *cobra.Command, door control.Door, request *control.PlanRequest, before *control.Plan, f *planFlags) error {
+	var err error
+	if request.Files, err = a.files(f.against); err != nil {
 		return err
 	}
-	other.Dir = set.Dir // paths mean what they mean in the ruleset in use
-	after, err := a.planOnce(cmd, other, a.statePath(set), flow, options)
-	if err != nil {
+	after := &control.Plan{}
+	if err := a.refused(door.Ask(cmd.Context(), "plan", request, after)); err != nil {
 		return err
 	}
-	p := a.painter()
-	a.printf("plan of %s: %s against %s, on the same records\n  %s\n\n", p.bold(flow), a.config, f.against, p.dim(legend))
-	changed := a.printChanged(p, before, after)
-	a.printf("%d of %d records would end otherwise.\n", changed, after.Read)
-	a.printf("  %s: %s\n  %s: %s\n", a.config, totalLine(before), f.against, totalLine(after))
-	if f.exitCode && changed > 0 {
+	changes := changedItems(before, after)
+	if a.output != "table" {
+		return a.printJSON(len(changes), func(i int) any { return &changes[i] })
+	}
+	p, first := a.painter(), a.config
+	if f.rules != "" {
+		first = f.rules
+	}
+	a.printf("plan of %s: %s against %s, on the same records\n  %s\n\n", p.bold(request.Flow), first, f.against, p.dim(legend))
+	for i := range changes {
+		a.printChange(p, &changes[i])
+	}
+	a.printf("%d of %d records would end otherwise.\n", len(changes), after.Read)
+	a.printf("  %s: %s\n  %s: %s\n", first, totalLine(before), f.against, totalLine(after))
+	if f.exitCode && len(changes) > 0 {
 		return &exit{code: exitFindings}
 	}
 	return nil
 }
 
-func (a *app) printChanged(p painter, before, after *engine.Plan) int {
-	was := make(map[string]*engine.PlanItem)
+// planDifference is one record whose outcome another ruleset would change.
+type planDifference struct {
+	From *control.PlanItem `json:"from"` // null: it was not there
+	To   *control.PlanItem `json:"to"`
+}
+
+// changedItems pairs the records that end otherwise, by key.
+func changedItems(before, after *control.Plan) []planDifference {
+	was := make(map[string]*control.PlanItem)
 	for i := range before.Items {
 		was[before.Items[i].Where+"\x00"+before.Items[i].Key] = &before.Items[i]
 	}
-	type change struct{ from, to *engine.PlanItem }
-	var all []change
+	all := []planDifference{}
 	for i := range after.Items {
 		item := &after.Items[i]
 		old := was[item.Where+"\x00"+item.Key]
 		if old == nil || old.Outcome != item.Outcome || reasonsOf(old) != reasonsOf(item) {
-			all = append(all, change{old, item})
+			all = append(all, planDifference{old, item})
 		}
 	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].to.Key < all[j].to.Key })
-	for _, c := range all {
-		old := "· not there"
-		if c.from != nil {
-			old = mark(p, c.from.Outcome) + " " + c.from.Outcome.String()
-		}
-		a.printf("%s → ", old)
-		a.printItem(p, c.to)
-		if c.from != nil && len(c.from.Failures) > 0 {
-			a.printf("      before: %s\n", oneLine(c.from.Failures[0].Message))
-		}
-	}
-	return len(all)
+	slices.SortStableFunc(all, func(a, b planDifference) int { return cmp.Compare(a.To.Key, b.To.Key) })
+	return all
 }
 
-func reasonsOf(item *engine.PlanItem) string {
+func (a *app) printChange(p painter, c *planDifference) {
+	old := "· not there"
+	if c.From != nil {
+		old = mark(p, c.From.Outcome) + " " + c.From.Outcome.String()
+	}
+	a.printf("%s → ", old)
+	a.printItem(p, c.To)
+	if c.From != nil && len(c.From.Failures) > 0 {
+		a.printf("      before: %s\n", oneLine(c.From.Failures[0].Message))
+	}
+}
+
+func reasonsOf(item *control.PlanItem) string {
 	var codes []string
 	for _, f := range item.Failures {
 		codes = append(codes, f.Rule+"/"+f.Code)

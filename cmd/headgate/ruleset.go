@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -182,20 +183,23 @@ func (a *app) test(dir, pattern string) error {
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "what this build is", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		info, ok := debug.ReadBuildInfo()
-		if !ok {
-			a.printf("headgate (no build information)\n")
-			return nil
-		}
-		version, commit := info.Main.Version, ""
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				commit = " " + s.Value
-			}
-		}
-		a.printf("headgate %s%s %s\n", version, commit, info.GoVersion)
+		a.printf("headgate %s %s\n", version(), runtime.Version())
 		return nil
 	}}
+}
+
+// version names this build: its version, and the commit where that is known.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(no build information)"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return info.Main.Version + " " + s.Value
+		}
+	}
+	return info.Main.Version
 }
 
 func (a *app) connectorsCommand() *cobra.Command {

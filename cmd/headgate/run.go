@@ -18,15 +18,17 @@ func (a *app) runCommand() *cobra.Command {
 	var once bool
 	var limit int
 	c := &cobra.Command{
-		Use:               "run --once [FLOW …]",
-		Short:             "move what there is to move, settle it, and end",
+		Use:               "run [--once [FLOW …]]",
+		Short:             "the daemon; with --once, move what there is to move, settle it, and end",
 		ValidArgsFunction: a.completeFlows,
 		RunE: func(cmd *cobra.Command, flows []string) error {
-			if !once {
-				return usage("run needs --once: this build moves what there is and ends; it has no daemon yet")
-			}
-			if limit < 0 {
+			switch {
+			case limit < 0:
 				return usage("--limit must not be negative")
+			case !once && (limit > 0 || len(flows) > 0):
+				return usage("flows and --limit go with --once: the daemon runs all flows as they are due")
+			case !once:
+				return a.daemon(cmd.Context())
 			}
 			return a.run(cmd, engine.RunOptions{Flows: flows, Limit: limit})
 		},
@@ -125,6 +127,15 @@ func (a *app) printJSON(n int, at func(int) any) error {
 	}
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(values)
+}
+
+// printOne prints one value as JSON.
+func (a *app) printOne(v any) error {
+	encoder := json.NewEncoder(a.out)
+	if a.output == "json" {
+		encoder.SetIndent("", "  ")
+	}
+	return encoder.Encode(v)
 }
 
 func summaryJSON(s *engine.Summary) map[string]any {

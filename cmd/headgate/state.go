@@ -1,16 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-
-	"sort"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"headgate/connectors/builtin"
 	"headgate/engine"
+	"headgate/engine/control"
 	"headgate/engine/exceptions"
 	"headgate/engine/record"
 	"headgate/engine/state"
@@ -209,18 +209,18 @@ func (a *app) traceExceptions(set *rules.Ruleset, entity, key string) error {
 
 func (a *app) checkpointCommand() *cobra.Command {
 	c := &cobra.Command{Use: "checkpoint", Short: "where each flow stands in its source", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	show := &cobra.Command{Use: "show [FLOW]", Short: "positions by part", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeFlows, RunE: func(_ *cobra.Command, args []string) error { return a.showCheckpoints(args) }}
+	show := &cobra.Command{Use: "show [FLOW]", Short: "positions by part", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeFlows, RunE: func(cmd *cobra.Command, args []string) error { return a.showCheckpoints(cmd.Context(), args) }}
 	var why string
 	var yes bool
-	rewind := &cobra.Command{Use: "rewind FLOW [PART]", Short: "read a part, or all, again from the beginning; what is unchanged stays unchanged", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeFlows, RunE: func(_ *cobra.Command, args []string) error {
-		part := ""
+	rewind := &cobra.Command{Use: "rewind FLOW [PART]", Short: "read a part, or all, again from the beginning; what is unchanged stays unchanged", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: a.completeFlows, RunE: func(cmd *cobra.Command, args []string) error {
+		q := &control.MoveRequest{Flow: args[0], All: len(args) == 1, Why: why}
 		if len(args) > 1 {
-			part = args[1]
+			q.Part = args[1]
 		}
-		return a.moveCheckpoint(args[0], part, len(args) == 1, "", why, yes)
+		return a.moveCheckpoint(cmd.Context(), q, yes)
 	}}
-	set := &cobra.Command{Use: "set FLOW PART POSITION", Short: "go on reading a part at a position", Args: cobra.ExactArgs(3), ValidArgsFunction: a.completeFlows, RunE: func(_ *cobra.Command, args []string) error {
-		return a.moveCheckpoint(args[0], args[1], false, record.Position(args[2]), why, yes)
+	set := &cobra.Command{Use: "set FLOW PART POSITION", Short: "go on reading a part at a position", Args: cobra.ExactArgs(3), ValidArgsFunction: a.completeFlows, RunE: func(cmd *cobra.Command, args []string) error {
+		return a.moveCheckpoint(cmd.Context(), &control.MoveRequest{Flow: args[0], Part: args[1], To: record.Position(args[2]), Why: why}, yes)
 	}}
 	for _, x := range []*cobra.Command{rewind, set} {
 		x.Flags().StringVar(&why, "why", "", "the reason, kept in the journal")
@@ -230,40 +230,24 @@ func (a *app) checkpointCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) showCheckpoints(args []string) (err error) {
-	set, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
+func (a *app) showCheckpoints(ctx context.Context, args []string) error {
+	request, all := &control.PositionsRequest{}, &control.Positions{}
+	if len(args) > 0 {
+		request.Flow = args[0]
+	}
+	if err := a.ask(ctx, reads, "positions", request, all); err != nil {
 		return err
 	}
-	db, err := a.openState(set)
-	if err != nil {
-		return err
+	if a.output != "table" {
+		return a.printJSON(len(all.Flows), func(i int) any { return &all.Flows[i] })
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	for _, f := range set.Flows {
-		if len(args) > 0 && f.Name != args[0] {
-			continue
+	for _, f := range all.Flows {
+		a.printf("%s  pass %d, %d read in all, %d keys known\n", a.painter().bold(f.Flow), f.Pass, f.Read, f.Known)
+		if f.Paused != "" {
+			a.printf("  PAUSED since %s: %s\n", f.PausedSince.UTC().Format("2006-01-02 15:04:05Z"), oneLine(f.Paused))
 		}
-		l := mustLedger(db, f)
-		h, err := l.Header()
-		if err != nil {
-			return err
-		}
-		positions, err := l.Positions()
-		if err != nil {
-			return err
-		}
-		a.printf("%s  pass %d, %d read in all, %d keys known\n", a.painter().bold(f.Name), h.Pass, h.Read, h.Known)
-		if h.Paused != "" {
-			a.printf("  PAUSED since %s: %s\n", h.PausedAt.UTC().Format("2006-01-02 15:04:05Z"), oneLine(h.Paused))
-		}
-		var parts []string
-		for part := range positions {
-			parts = append(parts, part)
-		}
-		sort.Strings(parts)
-		for _, part := range parts {
-			a.printf("  %s  %s\n", pad(oneLine(partName(part)), 28), oneLine(string(positions[part])))
+		for _, p := range f.Parts {
+			a.printf("  %s  %s\n", pad(oneLine(partName(p.Part)), 28), oneLine(string(p.Position)))
 		}
 	}
 	return nil
@@ -276,26 +260,18 @@ func partName(part string) string {
 	return part
 }
 
-func (a *app) moveCheckpoint(flow, part string, all bool, to record.Position, why string, yes bool) error {
-	if !yes || why == "" {
+func (a *app) moveCheckpoint(ctx context.Context, q *control.MoveRequest, yes bool) error {
+	if !yes || q.Why == "" {
 		return usage("moving a checkpoint needs --why \"…\" and --yes: records are read again or passed over")
 	}
-	return a.changeLedger(flow, func(l engine.Ledger) error {
-		parts := map[string]record.Position{part: ""}
-		if all {
-			var err error
-			if parts, err = l.Positions(); err != nil {
-				return err
-			}
-		}
-		for p := range parts {
-			if err := l.SetPosition(p, to, why); err != nil {
-				return err
-			}
-			a.printf("%s: %s is read again from %s\n", flow, partName(p), orBeginning(to))
-		}
-		return nil
-	})
+	moved := &control.Moved{}
+	if err := a.ask(ctx, acts, "move", q, moved); err != nil {
+		return err
+	}
+	for _, part := range moved.Parts {
+		a.printf("%s: %s is read again from %s\n", q.Flow, partName(part), orBeginning(q.To))
+	}
+	return nil
 }
 
 func orBeginning(p record.Position) string {
@@ -378,71 +354,46 @@ func (a *app) resume(flow string, moved, fresh bool) (err error) {
 }
 
 func (a *app) verifyCommand() *cobra.Command {
-	return &cobra.Command{Use: "verify", Short: "audit the state: every record read has an outcome", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return a.verify() }}
+	return &cobra.Command{Use: "verify", Short: "audit the state: every record read has an outcome", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return a.verify(cmd.Context()) }}
 }
 
-func (a *app) verify() (err error) {
-	set, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
+func (a *app) verify(ctx context.Context) error {
+	found := &control.Verified{}
+	if err := a.ask(ctx, reads, "verify", nil, found); err != nil {
 		return err
 	}
-	db, err := a.openState(set)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	open, damaged, err := exceptions.Current(a.exceptionsDir(set))
-	if err != nil {
-		return err
-	}
-	bad := len(damaged)
-	for _, d := range damaged {
-		a.printf("exception log: %s\n", safe(d.Error()))
-	}
-	names, err := db.Ledgers()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		n, err := a.verifyLedger(db, name, open)
-		if err != nil {
+	if a.output != "table" {
+		if err := a.printJSON(len(found.Ledgers), func(i int) any { return &found.Ledgers[i] }); err != nil {
 			return err
 		}
-		bad += n
+	} else {
+		a.printVerified(found)
 	}
-	if bad > 0 {
-		return &exit{exitFailed, fmt.Errorf("%s found: keep the state directory as it is and ask for help", counted(bad, "violation"))}
+	if n := found.Violations(); n > 0 {
+		return &exit{exitFailed, fmt.Errorf("%s found: keep the state directory as it is and ask for help", counted(n, "violation"))}
 	}
 	return nil
 }
 
-func (a *app) verifyLedger(db *state.DB, name string, open []exceptions.State) (int, error) {
-	l, err := db.Ledger(name, "", "")
-	if err != nil {
-		return 0, err
+func (a *app) printVerified(found *control.Verified) {
+	for _, d := range found.Damaged {
+		a.printf("exception log: %s\n", safe(d))
 	}
-	ids := make(map[string]bool)
-	flow := strings.TrimSuffix(name, " (observe)")
-	for _, x := range open {
-		if x.Flow == flow {
-			ids[x.ID] = true
+	if len(found.Ledgers) == 0 {
+		a.printf("nothing was run yet\n")
+	}
+	for _, r := range found.Ledgers {
+		a.printf("%s: %d batches, %d records read, %d keys, %d waiting: ", oneLine(r.Ledger), r.Batches, r.Read, r.Entries, r.Open)
+		if len(r.Violations) == 0 {
+			a.printf("all accounted for\n")
+		} else {
+			a.printf("%s\n", counted(len(r.Violations), "violation"))
+		}
+		for _, v := range r.Violations {
+			a.printf("  VIOLATION %s\n", oneLine(v))
+		}
+		for _, n := range r.Notes {
+			a.printf("  note: %s\n", oneLine(n))
 		}
 	}
-	report, err := engine.Verify(name, l, ids)
-	if err != nil {
-		return 0, err
-	}
-	a.printf("%s: %d batches, %d records read, %d keys, %d waiting: ", name, report.Batches, report.Read, report.Entries, report.Open)
-	if len(report.Violations) == 0 {
-		a.printf("all accounted for\n")
-	} else {
-		a.printf("%s\n", counted(len(report.Violations), "violation"))
-	}
-	for _, v := range report.Violations {
-		a.printf("  VIOLATION %s\n", oneLine(v))
-	}
-	for _, n := range report.Notes {
-		a.printf("  note: %s\n", oneLine(n))
-	}
-	return len(report.Violations), nil
 }

@@ -33,6 +33,7 @@ var (
 // use by many goroutines.
 type DB struct {
 	Now    func() time.Time
+	dir    string
 	bolt   *bolt.DB
 	failed atomic.Bool
 }
@@ -97,22 +98,54 @@ func open(dir string, now func() time.Time, readOnly bool) (*DB, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
+	db := &DB{bolt: b, Now: now, dir: dir}
 	if !readOnly {
-		note := fmt.Sprintf("process %d\n", os.Getpid())
-		if err := os.WriteFile(filepath.Join(dir, "lock"), []byte(note), 0o600); err != nil {
-			return nil, errors.Join(fmt.Errorf("note who holds the state: %w", err), b.Close())
+		if err := db.Announce(""); err != nil {
+			return nil, errors.Join(err, b.Close())
 		}
 	}
-	return &DB{bolt: b, Now: now}, nil
+	return db, nil
+}
+
+// Announce notes beside the state who holds it, and the socket on which to ask it,
+// "" where there is none.
+func (db *DB) Announce(socket string) error {
+	note := fmt.Sprintf("process %d\n", os.Getpid())
+	if socket != "" {
+		note += socketNote + socket + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(db.dir, lockName), []byte(note), 0o600); err != nil {
+		return fmt.Errorf("note who holds the state: %w", err)
+	}
+	return nil
+}
+
+const (
+	lockName   = "lock"
+	socketNote = "socket "
+)
+
+// SocketOf returns the socket that was announced last beside the state in dir, "" when none was.
+func SocketOf(dir string) string {
+	note, err := os.ReadFile(filepath.Join(dir, lockName))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(note)) {
+		if socket, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), socketNote); ok {
+			return socket
+		}
+	}
+	return ""
 }
 
 // holder says who noted last that it holds the state.
 func holder(dir string) string {
-	note, err := os.ReadFile(filepath.Join(dir, "lock"))
+	note, err := os.ReadFile(filepath.Join(dir, lockName))
 	if err != nil {
 		return "it left no note of itself"
 	}
-	return strings.TrimSpace(string(note))
+	return strings.ReplaceAll(strings.TrimSpace(string(note)), "\n", ", ")
 }
 
 // Close closes the state.

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"headgate/engine"
+	"headgate/engine/control"
+	"headgate/engine/state"
+	"headgate/engine/watch"
+	"headgate/rules"
+)
+
+// daemon lives beside the ERP: it runs flows as they are due, takes new rules
+// without a restart, and answers operators.
+type daemon struct {
+	app    *app
+	engine *engine.Engine
+	log    *slog.Logger
+	since  time.Time
+	reload *reloader
+}
+
+// daemon runs until ctx ends.
+func (a *app) daemon(ctx context.Context) (err error) {
+	set, err := a.load(a.config, exitBadRuleset)
+	if err != nil {
+		return err
+	}
+	db, log, err := a.writable(set)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close(), db.Close()) }()
+	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now()}
+	defer func() { err = errors.Join(err, d.engine.Close()) }()
+	d.log = d.engine.Log
+	d.engine.Watch = d.watchFiles
+	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest}
+	return d.serve(ctx, set, db)
+}
+
+// serve lets everything run side by side until ctx ends, or one of it fails.
+func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) error {
+	socket := d.app.socketPath(set)
+	listener, err := control.Listen(socket)
+	if err != nil {
+		return err
+	}
+	if err := db.Announce(socket); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	d.log.Info("headgate runs", "version", version(), "ruleset", set.Digest, "flows", len(set.Flows), "socket", socket)
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return d.engine.Run(ctx) })
+	all.Go(func() error { return d.service(db).Serve(ctx, listener) })
+	all.Go(func() error {
+		d.reload.watch(ctx, set.Settings.Poll)
+		return nil
+	})
+	all.Go(func() error {
+		d.reload.obey(ctx, hangups)
+		return nil
+	})
+	err = all.Wait()
+	d.log.Info("headgate ends", "after", time.Since(d.since).Round(time.Second).String())
+	return errors.Join(err, db.Announce(""))
+}
+
+func (d *daemon) service(db *state.DB) *control.Service {
+	s := d.app.service(d.engine, db)
+	s.Reload = func(ctx context.Context) error { return d.reload.look(ctx, true) }
+	s.Daemon = func() *control.Daemon {
+		told := &control.Daemon{Process: os.Getpid(), Since: d.since, Version: version()}
+		d.reload.tell(told)
+		return told
+	}
+	return s
+}
+
+// watchFiles wakes a flow when the directory it reads changes. It does not poll:
+// flows have an interval of their own.
+func (d *daemon) watchFiles(ctx context.Context, dir string, changed func()) {
+	first := true
+	w := &watch.Watcher{Dir: dir, Poll: -1, Blind: func(err error) {
+		if err != nil {
+			d.log.Warn("files are seen only when their flow is due", "dir", dir, "error", err)
+		}
+	}}
+	w.Run(ctx, func() {
+		if !first { // the flow is due at its start anyway
+			changed()
+		}
+		first = false
+	})
+}
+
+// socketPath is where a daemon listens: in its runtime directory, or beside its state.
+func (a *app) socketPath(set *rules.Ruleset) string {
+	const name = "headgate.sock"
+	switch runtime := os.Getenv("RUNTIME_DIRECTORY"); {
+	case a.socket != "":
+		return a.socket
+	case runtime != "":
+		return filepath.Join(runtime, name)
+	}
+	path, err := filepath.Abs(filepath.Join(a.statePath(set), name))
+	if err != nil {
+		panic(fmt.Sprintf("the working directory has no name: %v", err))
+	}
+	return path
+}

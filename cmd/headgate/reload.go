@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"headgate/connectors/builtin"
+	"headgate/engine"
+	"headgate/engine/control"
+	"headgate/engine/watch"
+	"headgate/rules"
+	"headgate/rules/load"
+)
+
+// reloader makes the ruleset that runs what the files say, or knows why it is not.
+type reloader struct {
+	dir    string
+	state  func(*rules.Ruleset) string
+	engine *engine.Engine
+	log    *slog.Logger
+
+	mu     sync.Mutex // one look at a time; the fields below
+	seen   string     // digest of the files looked at last
+	failed *control.Failed
+	at     time.Time // of the last replacement
+}
+
+// watch looks again whenever the directory may have changed, until ctx ends.
+func (r *reloader) watch(ctx context.Context, poll time.Duration) {
+	w := &watch.Watcher{Dir: r.dir, Poll: poll, Blind: func(err error) {
+		if err != nil {
+			r.log.Warn("changes of the ruleset are seen at the next poll only", "poll", poll.String(), "error", err)
+		}
+	}}
+	w.Run(ctx, func() { _ = r.look(ctx, false) }) // it told what is wrong
+}
+
+// obey looks at once, and opens connectors anew, when somebody sends SIGHUP.
+func (r *reloader) obey(ctx context.Context, hangups <-chan os.Signal) {
+	for {
+		select {
+		case <-hangups:
+			_ = r.look(ctx, true) // it told what is wrong
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look reads the files and makes them the ruleset that runs, when all of them is
+// right; otherwise the old one goes on running (promise 6). With reopen, connectors
+// are opened anew even if nothing changed.
+func (r *reloader) look(ctx context.Context, reopen bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	files, err := watch.ReadStable(ctx, 0, func() ([]load.File, error) { return load.Read(r.dir) }, sameFiles)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return r.fail("unreadable: "+err.Error(), 1, err.Error(), nil)
+	}
+	digest := load.Digest(files)
+	if digest == r.seen && !reopen {
+		return r.still(digest)
+	}
+	return r.take(files, digest, reopen)
+}
+
+// still is what there is to say when the files are those looked at last.
+func (r *reloader) still(digest string) error {
+	if r.failed == nil {
+		return nil
+	}
+	if digest == r.engine.Ruleset().Digest { // they could not be read meanwhile
+		r.mended()
+		return nil
+	}
+	return errors.New(r.failed.Diagnostics)
+}
+
+func (r *reloader) take(files []load.File, digest string, reopen bool) error {
+	running := r.engine.Ruleset()
+	set, diags := load.Load(running.Dir, files, builtin.Kinds())
+	wrong := errorsOnly(diags)
+	switch {
+	case len(wrong) > 0:
+		return r.fail(digest, len(wrong), wrong.String(), wrong)
+	case r.state(set) != r.state(running):
+		return r.fail(digest, 1, fmt.Sprintf("the state cannot move from %s to %s while headgate runs: move it back, or restart headgate", r.state(running), r.state(set)), nil)
+	}
+	r.seen = digest
+	r.engine.Apply(set, reopen)
+	r.mended()
+	if digest != running.Digest || reopen {
+		r.at = time.Now()
+		r.log.Info("ruleset replaced", "from", running.Digest, "to", digest, "connectors_reopened", reopen)
+	}
+	return nil
+}
+
+// fail keeps why the files are not what runs, and tells it once.
+func (r *reloader) fail(digest string, mistakes int, text string, diags load.Diagnostics) error {
+	told := digest == r.seen && r.failed != nil
+	r.seen = digest
+	if !told {
+		since := time.Now()
+		if r.failed != nil {
+			since = r.failed.Since
+		}
+		r.failed = &control.Failed{Since: since, Mistakes: mistakes, Diagnostics: text}
+		r.log.Error("ruleset not replaced: the old one goes on running", "running", r.engine.Ruleset().Digest, "mistakes", mistakes)
+		for _, d := range diags {
+			r.log.Error("mistake in the ruleset", "diagnostic", d)
+		}
+		if diags == nil {
+			r.log.Error("ruleset not usable", "error", text)
+		}
+	}
+	return errors.New(text)
+}
+
+func (r *reloader) mended() {
+	if r.failed != nil {
+		r.log.Info("the files of the ruleset are right again", "wrong_since", r.failed.Since)
+		r.failed = nil
+	}
+}
+
+// tell says how the files compare with what runs.
+func (r *reloader) tell(d *control.Daemon) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d.Files, d.Failed, d.Reload = r.seen, r.failed, r.at
+}
+
+func sameFiles(a, b []load.File) bool { return load.Digest(a) == load.Digest(b) }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"headgate/engine"
+	"headgate/engine/control"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "how all flows do, on one screen", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s := &control.Status{}
+			if err := a.ask(cmd.Context(), reads, "status", nil, s); err != nil {
+				return err
+			}
+			if a.output != "table" {
+				return a.printOne(s)
+			}
+			a.printStatus(s, time.Now())
+			return nil
+		},
+	}
+}
+
+func (a *app) printStatus(s *control.Status, now time.Time) {
+	p := a.painter()
+	a.printDaemon(p, s, now)
+	for i := range s.Flows {
+		a.printf("\n")
+		a.printFlowStatus(p, &s.Flows[i], now)
+	}
+}
+
+func (a *app) printDaemon(p painter, s *control.Status, now time.Time) {
+	d := s.Daemon
+	if d == nil {
+		a.printf("no daemon runs; ruleset %s in %s\n", s.Ruleset, s.Dir)
+		return
+	}
+	a.printf("headgate %s, process %d, runs for %s; ruleset %s in %s", d.Version, d.Process, ago(now, d.Since), s.Ruleset, s.Dir)
+	if !d.Reload.IsZero() {
+		a.printf(", taken %s ago", ago(now, d.Reload))
+	}
+	a.printf("\n")
+	if d.Failed != nil {
+		a.printf("%s for %s; the old rules go on running:\n", p.red(fmt.Sprintf("THE FILES ARE NOT WHAT RUNS: %s", counted(d.Failed.Mistakes, "mistake"))), ago(now, d.Failed.Since))
+		a.printMistakes(d.Failed)
+	}
+}
+
+// shownMistakes is how many mistakes a screen has room for.
+const shownMistakes = 3
+
+func (a *app) printMistakes(f *control.Failed) {
+	for i, text := range strings.Split(strings.TrimRight(safe(f.Diagnostics), "\n"), "\n\n") {
+		if i == shownMistakes {
+			a.printf("  … and %d more: `headgate check` shows all\n", f.Mistakes-shownMistakes)
+			return
+		}
+		for line := range strings.Lines(text) {
+			a.printf("  %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+}
+
+func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
+	a.printf("%s  %s → %s  (%s)  %s\n", p.bold(f.Flow), f.From, f.To, f.Mode, stateText(p, f, now))
+	if f.Why != "" {
+		a.printf("  %s\n", oneLine(f.Why))
+	}
+	if f.Hint != "" {
+		a.printf("  %s\n", oneLine(f.Hint))
+	}
+	if f.State == "paused" {
+		a.printf("  look with `headgate plan %s`, mend what is wrong, then `headgate resume %s`\n", f.Flow, f.Flow)
+	}
+	var times []string
+	if !f.Success.IsZero() {
+		times = append(times, "last success "+ago(now, f.Success)+" ago")
+	}
+	if !f.Caught.IsZero() {
+		times = append(times, "lag at most "+ago(now, f.Caught))
+	}
+	if f.Due.After(now) && f.State != "paused" {
+		times = append(times, "next run in "+ago(f.Due, now))
+	}
+	if len(times) > 0 {
+		a.printf("  %s\n", strings.Join(times, ", "))
+	}
+	a.printf("  %d read in all%s\n", f.Read, outcomesText(f.Outcomes))
+	if waiting := openText(p, f); waiting != "" {
+		a.printf("  %s, the oldest for %s: `headgate exceptions list --flow %s`\n", waiting, ago(now, f.Oldest), f.Flow)
+	}
+}
+
+func stateText(p painter, f *control.FlowStatus, now time.Time) string {
+	text := f.State
+	if !f.Since.IsZero() && f.State != "waiting" {
+		text += " for " + ago(now, f.Since)
+	}
+	switch f.State {
+	case "paused":
+		return p.red("PAUSED" + strings.TrimPrefix(text, "paused"))
+	case "failing":
+		return p.red("FAILING" + strings.TrimPrefix(text, "failing"))
+	case "running":
+		return p.green(fmt.Sprintf("%s, %d read", text, f.Reading))
+	}
+	return text
+}
+
+func outcomesText(counts map[string]int64) string {
+	var parts []string
+	for _, o := range engine.Outcomes() {
+		if n := counts[o.String()]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, o))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts, ", ")
+}
+
+// openText says what waits, by outcome; what is in doubt stands out.
+func openText(p painter, f *control.FlowStatus) string {
+	var parts []string
+	for _, o := range engine.Outcomes() {
+		n := f.Open[o.String()]
+		if n == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%d %s", n, o)
+		if o == engine.InDoubt {
+			text = p.red(text)
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return p.yellow("waiting for a person:") + " " + strings.Join(parts, ", ")
+}
+
+// ago is the time from then to now as people say it: "3m", "2h10m", "5d".
+func ago(now, then time.Time) string {
+	d := now.Sub(then)
+	switch {
+	case d < time.Second:
+		return "0s"
+	case d < time.Minute:
+		return d.Truncate(time.Second).String()
+	case d < time.Hour:
+		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s"), "0m")
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}

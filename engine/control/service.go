@@ -1,0 +1,118 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"headgate/engine"
+	"headgate/rules"
+)
+
+// Service answers what operators ask.
+type Service struct {
+	Engine     *engine.Engine
+	State      engine.State
+	Exceptions string // directory of the exception log
+	Now        func() time.Time
+
+	// Compile compiles files that came with a request, as if they were in dir. Its
+	// error holds the diagnostics as text.
+	Compile func(dir string, files []File) (*rules.Ruleset, error)
+	// Other makes an engine of another ruleset over the same state, to plan with.
+	Other func(*rules.Ruleset) *engine.Engine
+	// Reload looks at the files of the ruleset again, at once; nil: no daemon runs.
+	Reload func(context.Context) error
+	// Daemon says what is known of the daemon; nil: none runs.
+	Daemon func() *Daemon
+}
+
+// File is one file of a ruleset.
+type File struct {
+	Name  string `json:"name"`
+	Bytes []byte `json:"bytes"`
+}
+
+// Nothing is a request that says nothing, or an answer that needs no words.
+type Nothing struct{}
+
+type verb func(*Service, context.Context, engine.Actor, []byte) (any, error)
+
+// verbs is all that can be asked, by name.
+var verbs = map[string]verb{
+	"status":     of((*Service).Status),
+	"plan":       of((*Service).Plan),
+	"exceptions": of((*Service).List),
+	"exception":  of((*Service).Show),
+	"positions":  of((*Service).Positions),
+	"move":       of((*Service).Move),
+	"verify":     of((*Service).Verify),
+	"reload":     of((*Service).reload),
+}
+
+// of makes a verb of a method.
+func of[Q, A any](f func(*Service, context.Context, engine.Actor, *Q) (*A, error)) verb {
+	return func(s *Service, ctx context.Context, actor engine.Actor, body []byte) (any, error) {
+		request := new(Q)
+		if err := json.Unmarshal(body, request); err != nil {
+			return nil, usage("read the request: %v", err)
+		}
+		return f(s, ctx, actor, request)
+	}
+}
+
+func (s *Service) do(ctx context.Context, actor engine.Actor, name string, body []byte) (any, error) {
+	f := verbs[name]
+	if f == nil {
+		return nil, usage("nothing is called %q: there are %v", name, slices.Sorted(maps.Keys(verbs)))
+	}
+	return f(s, ctx, actor, body)
+}
+
+func (s *Service) reload(ctx context.Context, _ engine.Actor, _ *Nothing) (*Nothing, error) {
+	if s.Reload == nil {
+		return nil, usage("no daemon runs: the ruleset is read anew by every command")
+	}
+	return &Nothing{}, s.Reload(ctx)
+}
+
+// flow returns a flow of the ruleset that runs.
+func (s *Service) flow(name string) (*rules.Flow, error) {
+	var names []string
+	for _, f := range s.Engine.Ruleset().Flows {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return nil, usage("no flow is called %q: there are %v", name, names)
+}
+
+// ledger opens the ledger a flow has in its present mode.
+func (s *Service) ledger(f *rules.Flow) (engine.Ledger, error) {
+	return s.State.Ledger(engine.LedgerName(f.Name, f.Mode), resourceName(f.From), resourceName(f.To))
+}
+
+func resourceName(r *rules.Resource) string { return r.Connector.Name + "." + r.Name }
+
+func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
+
+func codeOf(err error) Code {
+	if errors.Is(err, engine.ErrStateUncertain) {
+		return Uncertain
+	}
+	return ""
+}
+
+// compile compiles files that came with a request.
+func (s *Service) compile(files []File) (*rules.Ruleset, error) {
+	set, err := s.Compile(s.Engine.Ruleset().Dir, files)
+	if err != nil {
+		return nil, &Error{Message: fmt.Sprint(err), Code: BadRuleset}
+	}
+	return set, nil
+}

@@ -1,0 +1,149 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"headgate/connectors"
+	"headgate/engine"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// Status is all flows on one screen.
+type Status struct {
+	Daemon  *Daemon      `json:"daemon"` // null: none runs
+	Ruleset string       `json:"ruleset"`
+	Dir     string       `json:"dir"`
+	Flows   []FlowStatus `json:"flows"`
+}
+
+// Daemon is what is known of a running daemon.
+type Daemon struct {
+	Process int       `json:"process"`
+	Since   time.Time `json:"since"`
+	Version string    `json:"version"`
+	Files   string    `json:"files"`            // digest of the files as they are now
+	Failed  *Failed   `json:"failed,omitempty"` // why they are not what runs
+	Reload  time.Time `json:"reloaded,omitzero"`
+}
+
+// Failed is a ruleset that was not taken.
+type Failed struct {
+	Since       time.Time `json:"since"`
+	Mistakes    int       `json:"mistakes"`
+	Diagnostics string    `json:"diagnostics"` // as `check` shows them
+}
+
+// FlowStatus is how one flow does.
+type FlowStatus struct {
+	Flow    string    `json:"flow"`
+	From    string    `json:"from"`
+	To      string    `json:"to"`
+	Mode    string    `json:"mode"`
+	State   string    `json:"state"` // running, waiting, failing, paused, idle (no daemon)
+	Why     string    `json:"why,omitempty"`
+	Hint    string    `json:"hint,omitempty"`
+	Since   time.Time `json:"since,omitzero"` // of the state, where that is known
+	Due     time.Time `json:"due,omitzero"`
+	Success time.Time `json:"success,omitzero"`   // the last run that no system ended
+	Caught  time.Time `json:"caught_up,omitzero"` // everything there was in the source then is settled
+	Reading int64     `json:"reading,omitempty"`  // records of the run that goes on
+
+	Read     int64            `json:"read"`     // in all
+	Outcomes map[string]int64 `json:"outcomes"` // in all
+	Known    int64            `json:"known"`    // keys
+	Open     map[string]int64 `json:"open"`     // exceptions that wait, by outcome
+	Oldest   time.Time        `json:"oldest,omitzero"`
+}
+
+// Status tells how all flows do.
+func (s *Service) Status(context.Context, engine.Actor, *Nothing) (*Status, error) {
+	set := s.Engine.Ruleset()
+	status := &Status{Ruleset: set.Digest, Dir: set.Dir, Flows: make([]FlowStatus, 0, len(set.Flows))}
+	if s.Daemon != nil {
+		status.Daemon = s.Daemon()
+	}
+	known := make(map[string]engine.FlowStatus)
+	for _, f := range s.Engine.Schedule() {
+		known[f.Flow] = f
+	}
+	for _, flow := range set.Flows {
+		f, err := s.flowStatus(flow)
+		if err != nil {
+			return nil, err
+		}
+		if live, ok := known[flow.Name]; ok {
+			f.now(&live)
+		}
+		status.Flows = append(status.Flows, *f)
+	}
+	return status, nil
+}
+
+// flowStatus is what the ledger knows of a flow.
+func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
+	f := &FlowStatus{
+		Flow: flow.Name, From: resourceName(flow.From), To: resourceName(flow.To), Mode: flow.Mode.String(),
+		State: "idle", Outcomes: make(map[string]int64), Open: make(map[string]int64),
+	}
+	l, err := s.ledger(flow)
+	if err != nil {
+		return nil, err
+	}
+	h, err := l.Header()
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger of flow %s: %w", flow.Name, err)
+	}
+	f.Read, f.Known = h.Read, h.Known
+	for _, o := range engine.Outcomes() {
+		if h.Counts[o] > 0 {
+			f.Outcomes[o.String()] = h.Counts[o]
+		}
+	}
+	if h.Paused != "" {
+		f.State, f.Why, f.Since = "paused", h.Paused, h.PausedAt
+	}
+	return f, f.countOpen(l)
+}
+
+// openPage is how many open records are looked at at a time.
+const openPage = 1000
+
+func (f *FlowStatus) countOpen(l engine.Ledger) error {
+	for after := record.Key(""); ; {
+		page, err := l.Opens(after, openPage)
+		if err != nil {
+			return fmt.Errorf("count what waits of flow %s: %w", f.Flow, err)
+		}
+		for i := range page {
+			o := &page[i]
+			f.Open[o.Outcome.String()]++
+			if f.Oldest.IsZero() || o.Since.Before(f.Oldest) {
+				f.Oldest = o.Since
+			}
+			after = o.Key
+		}
+		if len(page) < openPage {
+			return nil
+		}
+	}
+}
+
+// now adds what a daemon knows of the flow.
+func (f *FlowStatus) now(live *engine.FlowStatus) {
+	f.Due, f.Success, f.Caught = live.Due, live.Success, live.CaughtUp
+	switch {
+	case f.State == "paused":
+	case live.Running:
+		f.State, f.Since, f.Reading = "running", live.Began, live.Read
+	case live.Failing != nil:
+		f.State, f.Since = "failing", live.Success
+	default:
+		f.State, f.Since = "waiting", live.Ended
+	}
+	if live.Failing != nil && f.Why == "" {
+		f.Why, f.Hint = live.Failing.Error(), connectors.HintOf(live.Failing)
+	}
+}
