@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"engine/exceptions":             {"engine", "engine/record"},
 	"engine/watch":                  {},
 	"engine/control":                {"engine", "engine/exceptions", "engine/record", "connectors", "rules"},
+	"engine/alerts":                 {"engine", "rules", "connectors"},
 	"engine/*":                      {"engine", "engine/*", "rules", "engine/record", "connectors", "connectors/*", "rules/load"},
 	"cmd/headgate":                  {"*"},
 	"cmd/headgate/internal/systemd": {},

@@ -282,6 +282,9 @@ type Guard struct {
 	Per                       time.Duration // 0: one run
 }
 
+// AlertKinds are the events an alert may be about, what matters most first.
+var AlertKinds = []string{"reload_failed", "paused", "failing", "in_doubt", "rejected", "held", "late", "recovered"}
+
 // Alert tells people about what waits for them.
 type Alert struct {
 	Name    string

@@ -2,6 +2,8 @@ package load
 
 import (
 	"fmt"
+	"net/mail"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -10,9 +12,6 @@ import (
 	"headgate/rules"
 )
 
-// alertable are the events an alert may be about.
-var alertable = []string{"paused", "rejected", "held", "in_doubt", "late", "reload_failed"}
-
 const defaultAlertEvery = 15 * time.Minute
 
 func (l *loader) compileAlert(b *block) {
@@ -20,8 +19,8 @@ func (l *loader) compileAlert(b *block) {
 	if b.required("on", "write on = [paused, rejected], for example") != nil {
 		for _, e := range b.items("on") {
 			w := hcl.ExprAsKeyword(e)
-			if w == "" || !contains(alertable, w) {
-				b.fail(e.Range(), "word", fmt.Sprintf("an alert cannot be about %s", l.source(e.Range())), suggest(l.source(e.Range()), alertable))
+			if w == "" || !slices.Contains(rules.AlertKinds, w) {
+				b.fail(e.Range(), "word", fmt.Sprintf("an alert cannot be about %s", l.source(e.Range())), suggest(l.source(e.Range()), rules.AlertKinds))
 				continue
 			}
 			a.On = append(a.On, w)
@@ -32,8 +31,12 @@ func (l *loader) compileAlert(b *block) {
 			a.Webhook = s
 		}
 	}
-	a.Command = b.texts("command")
-	a.Mail, _, _ = b.text("mail")
+	if e := b.attr("command"); e != nil {
+		if a.Command = b.texts("command"); len(b.items("command")) == 0 || len(a.Command) > 0 && a.Command[0] == "" {
+			b.fail(e.Range(), "command", "command names no program", `write ["/usr/local/bin/notify", "--urgent"]: the digest comes as JSON on its standard input`)
+		}
+	}
+	b.mail(a)
 	if b.attr("webhook") == nil && b.attr("command") == nil && b.attr("mail") == nil {
 		b.fail(b.head, "missing", fmt.Sprintf("%s tells nobody", b.name), "give it a webhook, a command or a mail address")
 	}
@@ -41,13 +44,16 @@ func (l *loader) compileAlert(b *block) {
 	l.ruleset.Alerts = append(l.ruleset.Alerts, a)
 }
 
-func contains(all []string, s string) bool {
-	for _, x := range all {
-		if x == s {
-			return true
-		}
+// mail reads the addresses an alert is mailed to.
+func (b *block) mail(a *rules.Alert) {
+	text, r, ok := b.text("mail")
+	if !ok {
+		return
 	}
-	return false
+	if _, err := mail.ParseAddressList(text); err != nil {
+		b.fail(r, "mail", fmt.Sprintf("%q is no mail address", text), `write "name@example.com", several with commas between`)
+	}
+	a.Mail = text
 }
 
 // lint tells what works and is probably not meant.
