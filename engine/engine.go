@@ -28,7 +28,8 @@ type Config struct {
 	Log        *slog.Logger
 	Room       func() error   // checked before each batch: an error says that the disk is nearly full; nil: not checked
 	Progress   func(Progress) // told after each batch, from the flow's own goroutine; nil: nobody
-	Beat       func()         // called each time the scheduler looks what is due, at least every 10 s; nil: nobody
+	Beat       func()         // called each time the scheduler looks what is due; nil: nobody
+	BeatEvery  time.Duration  // at least so often; 0: every 10 s
 	// Watch calls changed whenever something in dir may have changed, until ctx
 	// ends. nil: nothing is watched, and files are seen when their flow is due.
 	Watch func(ctx context.Context, dir string, changed func())

@@ -17,7 +17,7 @@ const (
 	defaultEvery = time.Minute      // between runs of a flow that has neither every nor cron
 	firstRetry   = 5 * time.Second  // before a flow whose system failed runs again; doubled each time
 	lastRetry    = 5 * time.Minute  // no such wait is longer
-	longestSleep = 10 * time.Second // of the scheduler, so that whoever watches it sees it alive
+	defaultBeat  = 10 * time.Second // between two looks of the scheduler, so that whoever watches it sees it alive
 )
 
 // schedule says when which flow runs. It outlives the rulesets.
@@ -83,12 +83,10 @@ func (e *Engine) Run(ctx context.Context) error {
 			adopted = set
 		}
 		next := e.startDue(ctx, stop, &runs)
-		if e.Beat != nil {
-			e.Beat()
-		}
+		e.beat()
 		e.idle(ctx, next)
 	}
-	runs.Wait()
+	e.drain(&runs)
 	e.unwatchAll()
 	if cause := context.Cause(ctx); errors.Is(cause, ErrStateUncertain) {
 		return cause
@@ -96,9 +94,36 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
+func (e *Engine) beat() {
+	if e.Beat != nil {
+		e.Beat()
+	}
+}
+
+func (e *Engine) beatEvery() time.Duration {
+	if e.BeatEvery > 0 {
+		return e.BeatEvery
+	}
+	return defaultBeat
+}
+
+// drain waits until the runs that go on have settled their batches.
+func (e *Engine) drain(runs *sync.WaitGroup) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		runs.Wait()
+		cancel()
+	}()
+	for ctx.Err() == nil {
+		e.beat()
+		_ = e.Clock.Sleep(ctx, e.beatEvery()) // it ends early when all is drained
+	}
+	cancel()
+}
+
 // idle sleeps until the time, or until something changed.
 func (e *Engine) idle(ctx context.Context, until time.Time) {
-	d := min(until.Sub(e.Clock.Now()), longestSleep)
+	d := min(until.Sub(e.Clock.Now()), e.beatEvery())
 	if d <= 0 {
 		return
 	}
@@ -129,7 +154,7 @@ func (e *Engine) startDue(ctx context.Context, stop context.CancelCauseFunc, run
 	e.plan.mu.Lock()
 	defer e.plan.mu.Unlock()
 	now := e.Clock.Now()
-	next := now.Add(longestSleep)
+	next := now.Add(e.beatEvery())
 	for _, f := range e.plan.flows {
 		switch {
 		case f.Running || f.vanishing:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"headgate/cmd/headgate/internal/systemd"
 	"headgate/engine"
 	"headgate/engine/control"
 	"headgate/engine/state"
@@ -45,17 +47,91 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
 	d.engine.Watch = d.watchFiles
-	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest}
+	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary}
 	return d.serve(ctx, set, db)
 }
 
+// listen takes the socket a socket unit passed, or makes one.
+func (d *daemon) listen(set *rules.Ruleset) (net.Listener, string, error) {
+	passed, err := systemd.ControlSocket()
+	if err != nil {
+		return nil, "", err
+	}
+	if passed != nil {
+		return passed, passed.Addr().String(), nil
+	}
+	path := d.app.socketPath(set)
+	made, err := control.Listen(path)
+	return made, path, err
+}
+
+// beat tells systemd that the scheduler goes round, as often as it wants to hear it.
+func (d *daemon) beat(every time.Duration) func() {
+	var last time.Time
+	return func() {
+		if now := time.Now(); every > 0 && now.Sub(last) >= every/2 {
+			last = now
+			d.told(systemd.Alive())
+		}
+	}
+}
+
+// told logs that systemd could not be told something: it changes nothing else.
+func (d *daemon) told(err error) {
+	if err != nil {
+		d.log.Warn("systemd was not told", "error", err)
+	}
+}
+
+// summary is how all is, in one line.
+func (d *daemon) summary() string {
+	set := d.engine.Ruleset()
+	failing, running := 0, 0
+	for _, f := range d.engine.Schedule() {
+		if f.Failing != nil {
+			failing++
+		}
+		if f.Running {
+			running++
+		}
+	}
+	text := fmt.Sprintf("ruleset %s, %s: %d running", set.Digest, counted(len(set.Flows), "flow"), running)
+	if failing > 0 {
+		text += fmt.Sprintf(", %d FAILING", failing)
+	}
+	if d.reload.wrong() {
+		text += "; THE FILES ARE NOT WHAT RUNS"
+	}
+	return text
+}
+
+// report keeps the line that `systemctl status` shows true, until ctx ends.
+func (d *daemon) report(ctx context.Context) {
+	for last := ""; ; {
+		if text := d.summary(); text != last {
+			last = text
+			d.told(systemd.Status(text))
+		}
+		if (clock{}).Sleep(ctx, reportEvery) != nil {
+			d.told(systemd.Stopping())
+			return
+		}
+	}
+}
+
+const reportEvery = 5 * time.Second
+
 // serve lets everything run side by side until ctx ends, or one of it fails.
 func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) error {
-	socket := d.app.socketPath(set)
-	listener, err := control.Listen(socket)
+	listener, socket, err := d.listen(set)
 	if err != nil {
 		return err
 	}
+	beats, err := systemd.WatchdogInterval()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	d.engine.Beat, d.engine.BeatEvery = d.beat(beats), beats
 	if err := db.Announce(socket); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -74,6 +150,11 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 		d.reload.obey(ctx, hangups)
 		return nil
 	})
+	all.Go(func() error {
+		d.report(ctx)
+		return nil
+	})
+	d.told(systemd.Ready(d.summary()))
 	err = all.Wait()
 	d.log.Info("headgate ends", "after", time.Since(d.since).Round(time.Second).String())
 	return errors.Join(err, db.Announce(""))
@@ -93,18 +174,12 @@ func (d *daemon) service(db *state.DB) *control.Service {
 // watchFiles wakes a flow when the directory it reads changes. It does not poll:
 // flows have an interval of their own.
 func (d *daemon) watchFiles(ctx context.Context, dir string, changed func()) {
-	first := true
 	w := &watch.Watcher{Dir: dir, Poll: -1, Blind: func(err error) {
 		if err != nil {
 			d.log.Warn("files are seen only when their flow is due", "dir", dir, "error", err)
 		}
 	}}
-	w.Run(ctx, func() {
-		if !first { // the flow is due at its start anyway
-			changed()
-		}
-		first = false
-	})
+	w.Run(ctx, changed)
 }
 
 // socketPath is where a daemon listens: in its runtime directory, or beside its state.

@@ -143,7 +143,7 @@ func (a *app) exportExceptions(ctx context.Context, f *exceptionFlags) error {
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(a.out)
+	encoder := a.encoder()
 	for i := range open {
 		if err := encoder.Encode(&open[i]); err != nil {
 			return err

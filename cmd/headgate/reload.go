@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"headgate/cmd/headgate/internal/systemd"
 	"headgate/connectors/builtin"
 	"headgate/engine"
 	"headgate/engine/control"
@@ -19,10 +20,11 @@ import (
 
 // reloader makes the ruleset that runs what the files say, or knows why it is not.
 type reloader struct {
-	dir    string
-	state  func(*rules.Ruleset) string
-	engine *engine.Engine
-	log    *slog.Logger
+	dir     string
+	state   func(*rules.Ruleset) string
+	engine  *engine.Engine
+	log     *slog.Logger
+	summary func() string // how all is, for systemd
 
 	mu     sync.Mutex // one look at a time; the fields below
 	seen   string     // digest of the files looked at last
@@ -45,11 +47,26 @@ func (r *reloader) obey(ctx context.Context, hangups <-chan os.Signal) {
 	for {
 		select {
 		case <-hangups:
-			_ = r.look(ctx, true) // it told what is wrong
+			r.told(systemd.Reloading())
+			_ = r.look(ctx, true)              // it told what is wrong
+			r.told(systemd.Ready(r.summary())) // also when the old rules stay: headgate works as before
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+func (r *reloader) told(err error) {
+	if err != nil {
+		r.log.Warn("systemd was not told", "error", err)
+	}
+}
+
+// wrong reports whether the files are not what runs.
+func (r *reloader) wrong() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed != nil
 }
 
 // look reads the files and makes them the ruleset that runs, when all of them is

@@ -116,7 +116,7 @@ func (a *app) printJSON(n int, at func(int) any) error {
 	for i := range values {
 		values[i] = at(i)
 	}
-	encoder := json.NewEncoder(a.out)
+	encoder := a.encoder()
 	if a.output == "jsonl" {
 		for _, v := range values {
 			if err := encoder.Encode(v); err != nil {
@@ -129,9 +129,16 @@ func (a *app) printJSON(n int, at func(int) any) error {
 	return encoder.Encode(values)
 }
 
+// encoder writes JSON for people and programs: < stays <.
+func (a *app) encoder() *json.Encoder {
+	encoder := json.NewEncoder(a.out)
+	encoder.SetEscapeHTML(false)
+	return encoder
+}
+
 // printOne prints one value as JSON.
 func (a *app) printOne(v any) error {
-	encoder := json.NewEncoder(a.out)
+	encoder := a.encoder()
 	if a.output == "json" {
 		encoder.SetIndent("", "  ")
 	}

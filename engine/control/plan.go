@@ -6,7 +6,6 @@ import (
 
 	"headgate/engine"
 	"headgate/engine/record"
-	"headgate/rules"
 )
 
 // PlanRequest asks what a flow would do.
@@ -71,23 +70,14 @@ func (s *Service) Plan(ctx context.Context, _ engine.Actor, q *PlanRequest) (*Pl
 		planner = s.Other(set)
 		defer func() { _ = planner.Close() }() // it wrote nothing
 	}
-	if !hasFlow(set, q.Flow) {
-		return nil, usage("no flow is called %q in that ruleset", q.Flow)
+	if _, err := findFlow(set, q.Flow); err != nil {
+		return nil, err
 	}
 	p, err := planner.Plan(ctx, q.Flow, engine.PlanOptions{Limit: q.Limit, Keys: q.Keys, FromStart: q.FromStart})
 	if err != nil {
 		return nil, err
 	}
 	return shownPlan(p), nil
-}
-
-func hasFlow(set *rules.Ruleset, name string) bool {
-	for _, f := range set.Flows {
-		if f.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func shownPlan(p *engine.Plan) *Plan {

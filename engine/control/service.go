@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"headgate/engine"
@@ -82,14 +83,18 @@ func (s *Service) reload(ctx context.Context, _ engine.Actor, _ *Nothing) (*Noth
 
 // flow returns a flow of the ruleset that runs.
 func (s *Service) flow(name string) (*rules.Flow, error) {
+	return findFlow(s.Engine.Ruleset(), name)
+}
+
+func findFlow(set *rules.Ruleset, name string) (*rules.Flow, error) {
 	var names []string
-	for _, f := range s.Engine.Ruleset().Flows {
+	for _, f := range set.Flows {
 		if f.Name == name {
 			return f, nil
 		}
 		names = append(names, f.Name)
 	}
-	return nil, usage("no flow is called %q: there are %v", name, names)
+	return nil, usage("no flow is called %q: there are %s", name, strings.Join(names, ", "))
 }
 
 // ledger opens the ledger a flow has in its present mode.
