@@ -161,17 +161,22 @@ func (a *app) secret(s connectors.Secret) (string, error) {
 		if a.credentials == "" {
 			return "", fmt.Errorf("%s: there is no directory of credentials: use LoadCredential= in the unit, or --credentials", s.Reference())
 		}
-		return secretFile(s, filepath.Join(a.credentials, filepath.Base(s.Name)))
+		others := os.FileMode(0o077)
+		if a.credentials == os.Getenv("CREDENTIALS_DIRECTORY") {
+			others = 0o007 // systemd may grant a credential by an access list, whose mask is shown as the group's bits
+		}
+		return secretFile(s, filepath.Join(a.credentials, filepath.Base(s.Name)), others)
 	}
-	return secretFile(s, s.Name)
+	return secretFile(s, s.Name, 0o077)
 }
 
-func secretFile(s connectors.Secret, path string) (string, error) {
+// secretFile reads a secret from a file, unless its mode lets others read it.
+func secretFile(s connectors.Secret, path string, others os.FileMode) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", s.Reference(), err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if info.Mode().Perm()&others != 0 {
 		return "", fmt.Errorf("%s: %s may be read by others: chmod 600 it", s.Reference(), path)
 	}
 	text, err := os.ReadFile(path)
