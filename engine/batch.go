@@ -31,6 +31,7 @@ type batch struct {
 	order    []int32 // items by key, then by place: what a sorted ledger walk needs
 
 	records, values, sends []record.Value // the slabs of the items' own slices
+	hashes                 []record.Hash
 
 	changes []*item // what is to be sent, in key order
 	intent  *Intent // of changes, or nil
@@ -49,6 +50,7 @@ type item struct {
 	record  record.Record
 	values  []record.Value // by column of the ownership
 	print   record.Fingerprint
+	hashes  []record.Hash // one a column that an update may write
 	digest  record.Fingerprint // of the row; only where it was asked for
 	id      record.Value       // the source's
 	keyless string             // why it has no usable key, or ""

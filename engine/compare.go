@@ -24,7 +24,7 @@ func (d *decider) compareAll(ctx context.Context, b *batch, ask []int32, now tim
 	if err := d.judgeCurrent(ctx, b, ask, now); err != nil {
 		return err
 	}
-	slab := valueSlabs.take(len(ask) * len(d.own.Columns))
+	slab := valueSlabs.zeroed(len(ask) * len(d.own.Columns))
 	b.sends = slab
 	for _, i := range ask {
 		it := &b.items[i]

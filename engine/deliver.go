@@ -16,7 +16,6 @@ import (
 type deliverer struct {
 	*run
 	judge   *judge
-	hashes  record.Hashes
 	sending []connectors.Change // the lot being applied; each uses the memory of the last
 	keys    []record.Value      // of sending
 }

@@ -63,7 +63,7 @@ func (j *judge) share(b *batch, f func(h *hand, from, to int)) {
 
 // page fills the items of a batch from its page and judges them.
 func (j *judge) page(ctx context.Context, b *batch) error {
-	b.items = itemSlabs.take(b.page.Len())
+	b.items = itemSlabs.zeroed(b.page.Len())
 	for i := range b.items {
 		it := &b.items[i]
 		it.at = i
@@ -131,7 +131,12 @@ func (j *judge) items(ctx context.Context, b *batch) error {
 		}
 	}
 	refuseLacking(b)
-	j.share(b, func(h *hand, from, to int) { h.makePrints(b.items[from:to]) })
+	b.hashes = hashSlabs.take(len(b.items) * n)
+	j.share(b, func(h *hand, from, to int) {
+		for i := from; i < to; i++ {
+			h.digestItem(&b.items[i], b.hashes[i*n:i*n:(i+1)*n])
+		}
+	})
 	return nil
 }
 
@@ -250,21 +255,21 @@ func (h *hand) one(it *item, now time.Time) {
 	}
 }
 
-// makePrints digests what this flow may write of every item that passed.
-func (h *hand) makePrints(items []item) {
-	for i := range items {
-		it := &items[i]
-		if it.stopped() || it.skip {
-			continue
-		}
-		h.digest = h.digest[:0]
-		for c, update := range h.run.own.Update {
-			if update {
-				h.digest = it.values[c].AppendCanonical(h.digest)
-			}
-		}
-		it.print = record.FingerprintOf(h.digest)
+// digestItem digests what this flow may write of an item that passed, whole and by
+// column.
+func (h *hand) digestItem(it *item, hashes []record.Hash) {
+	if it.stopped() || it.skip {
+		return
 	}
+	h.digest = h.digest[:0]
+	for c, update := range h.run.own.Update {
+		if update {
+			start := len(h.digest)
+			h.digest = it.values[c].AppendCanonical(h.digest)
+			hashes = append(hashes, record.HashOf(h.digest[start:]))
+		}
+	}
+	it.print, it.hashes = record.FingerprintOf(h.digest), hashes
 }
 
 func rejected(reasons ...record.Reason) rules.Verdict {

@@ -101,14 +101,7 @@ func (d *deliverer) delivered(it *item) {
 	e := &it.entry
 	e.Outcome, e.Delivered, e.Stopped = it.outcome, true, record.Fingerprint{}
 	e.Fingerprint, e.Shape = it.print, d.shape
-	e.Hashes = d.hashes.Take(len(d.own.Columns))[:0]
-	for c, update := range d.own.Update {
-		if update {
-			var hash record.Hash
-			hash, d.judge.digest = record.HashOf(it.values[c], d.judge.digest)
-			e.Hashes = append(e.Hashes, hash)
-		}
-	}
+	e.Hashes = it.hashes
 	if d.versioned {
 		e.Version = it.record[d.flow.From.Entity.Version]
 	}

@@ -14,11 +14,12 @@ type slabs[T any] struct{ pool sync.Pool }
 
 var (
 	valueSlabs slabs[record.Value]
+	hashSlabs  slabs[record.Hash]
 	itemSlabs  slabs[item]
 	orderSlabs slabs[int32]
 )
 
-// take returns a slab of n elements, all zero.
+// take returns a slab of n elements that may hold anything.
 func (s *slabs[T]) take(n int) []T {
 	if slab, ok := s.pool.Get().(*[]T); ok && cap(*slab) >= n {
 		return (*slab)[:n]
@@ -26,10 +27,17 @@ func (s *slabs[T]) take(n int) []T {
 	return make([]T, n)
 }
 
-// put takes a slab back. What it refers to is let go.
+// zeroed returns a slab of n elements, all zero.
+func (s *slabs[T]) zeroed(n int) []T {
+	slab := s.take(n)
+	clear(slab)
+	return slab
+}
+
+// put takes a slab back. The text its values point to stays until it is used again:
+// it is that of as many batches as there are slabs.
 func (s *slabs[T]) put(slab []T) {
-	if slab = slab[:cap(slab)]; len(slab) > 0 {
-		clear(slab)
+	if cap(slab) > 0 {
 		s.pool.Put(&slab)
 	}
 }
@@ -39,10 +47,11 @@ func (b *batch) release() {
 	valueSlabs.put(b.records)
 	valueSlabs.put(b.values)
 	valueSlabs.put(b.sends)
+	hashSlabs.put(b.hashes)
 	itemSlabs.put(b.items)
 	orderSlabs.put(b.order)
 	if page, ok := b.page.(connectors.Releaser); ok {
 		page.Release()
 	}
-	b.records, b.values, b.sends, b.items, b.order, b.changes, b.page = nil, nil, nil, nil, nil, nil, nil
+	*b = batch{}
 }

@@ -15,14 +15,19 @@ type Mapper struct {
 	machine  *expression.Machine
 	input    expression.Input
 	copied   []int // by field: the column whose texts are its values as they are, or -1
+	direct   []int // by field: the column whose values are converted and no more, or -1
 }
 
 // NewMapper returns a mapper of the resource's rows.
 func NewMapper(r *Resource) *Mapper {
-	m := &Mapper{resource: r, machine: expression.NewMachine(), copied: make([]int, len(r.Read))}
+	m := &Mapper{resource: r, machine: expression.NewMachine(), copied: make([]int, len(r.Read)), direct: make([]int, len(r.Read))}
 	for f := range r.Read {
-		m.copied[f] = -1
-		if r.Has[f] && r.Read[f].Program == nil && r.Entity.Schema.Fields[f].Kind == record.String && !r.Entity.Fields[f].Trim {
+		m.copied[f], m.direct[f] = -1, -1
+		kind := r.Entity.Schema.Fields[f].Kind
+		if !r.Has[f] || r.Read[f].Program != nil || kind == record.List || r.Entity.Fields[f].Trim {
+			continue
+		}
+		if m.direct[f] = r.Read[f].Column; kind == record.String {
 			m.copied[f] = r.Read[f].Column
 		}
 	}
@@ -43,6 +48,12 @@ func (m *Mapper) Map(dst record.Record, row record.Row, now time.Time) (record.R
 		if c := m.copied[f]; c >= 0 && c < len(row) && row[c].Kind() == record.String {
 			dst[f] = row[c]
 			continue
+		}
+		if c := m.direct[f]; c >= 0 && c < len(row) {
+			if v, err := record.Convert(row[c], fields[f].Kind, m.resource.Locale); err == nil {
+				dst[f] = v
+				continue
+			}
 		}
 		if dst[f] = (record.Value{}); !m.resource.Has[f] {
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	sqlitedb "zombiezen.com/go/sqlite"
@@ -18,6 +19,15 @@ const rowsAtOnce = 50
 // destination writes a table, one transaction a lot.
 type destination struct {
 	table
+	inserting insertion
+}
+
+// insertion is the statement of the last insert of many rows: the next one is most
+// often the same.
+type insertion struct {
+	columns []int
+	rows    int
+	query   string
 }
 
 // errRow says that a row was refused while a whole lot was tried at once.
@@ -135,8 +145,12 @@ func samePresence(a, b []record.Value) bool {
 
 func (d *destination) insert(db *sqlitedb.Conn, changes []connectors.Change) error {
 	columns := d.present(changes[0].Values)
-	row := "(" + marks(len(columns)) + "), "
-	stmt, err := db.Prepare(fmt.Sprintf("INSERT INTO %s (%s) VALUES %s", d.from(), d.list(columns), strings.TrimSuffix(strings.Repeat(row, len(changes)), ", ")))
+	if d.inserting.rows != len(changes) || !slices.Equal(d.inserting.columns, columns) {
+		row := "(" + marks(len(columns)) + "), "
+		query := fmt.Sprintf("INSERT INTO %s (%s) VALUES %s", d.from(), d.list(columns), strings.TrimSuffix(strings.Repeat(row, len(changes)), ", "))
+		d.inserting = insertion{columns, len(changes), query}
+	}
+	stmt, err := db.Prepare(d.inserting.query)
 	if err != nil {
 		return err
 	}

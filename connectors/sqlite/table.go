@@ -150,8 +150,7 @@ func (t *table) bindNumber(stmt *sqlitedb.Stmt, at int, column string, n record.
 		stmt.BindInt64(at, whole)
 		return
 	}
-	text := n.Reduce().String()
-	if f, err := strconv.ParseFloat(text, 64); err == nil && strconv.FormatFloat(f, 'f', -1, 64) == text {
+	if f, exact := n.Float(); exact {
 		stmt.BindFloat(at, f)
 		return
 	}

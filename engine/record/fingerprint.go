@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/zeebo/xxh3"
 )
@@ -42,9 +43,7 @@ func (v Value) AppendCanonical(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(v.text())))
 		return append(dst, v.text()...)
 	case Int, Decimal:
-		dst = append(dst, 'n')
-		dst = v.Number().Reduce().Append(dst)
-		return append(dst, 0)
+		return v.Number().Reduce().appendCanonical(dst)
 	case List:
 		return v.Lines().appendCanonical(dst)
 	case Absent, Null:
@@ -53,6 +52,17 @@ func (v Value) AppendCanonical(dst []byte) []byte {
 	dst = append(dst, byte(v.kind))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(v.num))
 	return binary.BigEndian.AppendUint32(dst, uint32(v.scale))
+}
+
+// appendCanonical encodes a reduced number. One that fits in 64 bits with its sign
+// to spare has one form only; the least of all may stand as either, so it has a text.
+func (n Number) appendCanonical(dst []byte) []byte {
+	if n.big == nil && n.coef != math.MinInt64 {
+		dst = append(dst, 'd', byte(n.scale))
+		return binary.BigEndian.AppendUint64(dst, uint64(n.coef))
+	}
+	dst = n.Append(append(dst, 'n'))
+	return append(dst, 0)
 }
 
 func (l *Lines) appendCanonical(dst []byte) []byte {
@@ -70,8 +80,5 @@ func (l *Lines) appendCanonical(dst []byte) []byte {
 // FingerprintOf digests an encoding made by AppendCanonical.
 func FingerprintOf(canonical []byte) Fingerprint { return xxh3.Hash128(canonical).Bytes() }
 
-// HashOf returns the digest of v alone. buf is scratch space that may be reused.
-func HashOf(v Value, buf []byte) (Hash, []byte) {
-	buf = v.AppendCanonical(buf[:0])
-	return Hash(xxh3.Hash(buf)), buf
-}
+// HashOf digests an encoding of one value made by AppendCanonical.
+func HashOf(canonical []byte) Hash { return Hash(xxh3.Hash(canonical)) }

@@ -388,6 +388,19 @@ func (n Number) Int64() (int64, bool) {
 	return r.coef, true
 }
 
+// Float returns the double whose shortest text has the digits of n, and whether
+// there is one. Up to 15 digits any number has: then digits and power of ten are
+// exact doubles, and their quotient is the nearest there is.
+func (n Number) Float() (f float64, exact bool) {
+	r := n.Reduce()
+	if r.big == nil && magnitude(r.coef) < 1e15 && int(r.scale) < 16 {
+		return float64(r.coef) / float64(powers[r.scale]), true
+	}
+	text := r.String()
+	f, err := strconv.ParseFloat(text, 64)
+	return f, err == nil && strconv.FormatFloat(f, 'f', -1, 64) == text
+}
+
 // Append appends the plain text of n, without exponent.
 func (n Number) Append(dst []byte) []byte {
 	if n.big != nil {

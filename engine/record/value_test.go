@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"pgregory.net/rapid"
+
 	"headgate/engine/record"
 )
 
@@ -63,4 +65,22 @@ func TestValueOfOtherKind(t *testing.T) {
 	if size := unsafe.Sizeof(record.Value{}); size > 24 {
 		t.Errorf("a value has %d bytes: it is what headgate moves most of", size)
 	}
+}
+
+// TestFloat: a double is exact where its shortest text has the digits of the number.
+func TestFloat(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		coef := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-2e15, 2e15)).Draw(t, "coef")
+		n := record.NewNumber(coef, rapid.Int32Range(0, 20).Draw(t, "scale"))
+		got, exact := n.Float()
+		text := n.Reduce().String()
+		want, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wantExact := strconv.FormatFloat(want, 'f', -1, 64) == text; exact != wantExact || got != want {
+			t.Errorf("%s: %v, %t; want %v, %t", text, got, exact, want, wantExact)
+		}
+	})
 }
