@@ -34,7 +34,8 @@ func TestDirectAgreesWithTheMachine(t *testing.T) {
 		slow := *program
 		slow.direct = nil
 		direct, machine := NewMachine(), NewMachine()
-		for i := range len(numbers) * len(numbers) * len(numbers) * len(texts) * len(texts) * len(truths) {
+		all := len(numbers) * len(numbers) * len(numbers) * len(texts) * len(texts) * len(truths)
+		for i := 0; i < all; i += 13 { // 13 divides none of the lengths: every value meets every other
 			pick := picker(i)
 			r := record.Record{pick(numbers), pick(numbers), pick(numbers), pick(texts), pick(texts), pick(truths)}
 			got, gotErr := direct.Check(program, &Input{Record: r})
