@@ -50,7 +50,7 @@ type item struct {
 	record  record.Record
 	values  []record.Value // by column of the ownership
 	print   record.Fingerprint
-	hashes  []record.Hash // one a column that an update may write
+	hashes  []record.Hash      // one a column that an update may write
 	digest  record.Fingerprint // of the row; only where it was asked for
 	id      record.Value       // the source's
 	keyless string             // why it has no usable key, or ""
