@@ -37,6 +37,7 @@ type batch struct {
 	intent  *Intent // of changes, or nil
 
 	pausing string // the guard's reason: the batch is not settled
+	news    []Event
 	counts  Counts
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	Log        *slog.Logger
 	Room       func() error   // checked before each batch: an error says that the disk is nearly full; nil: not checked
 	Progress   func(Progress) // told after each batch, from the flow's own goroutine; nil: nobody
+	Notify     func(Event)    // told what people may want to know, from many goroutines; it must not wait. nil: nobody
 	Beat       func()         // called each time the scheduler looks what is due; nil: nobody
 	BeatEvery  time.Duration  // at least so often; 0: every 10 s
 	// Watch calls changed whenever something in dir may have changed, until ctx

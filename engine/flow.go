@@ -158,6 +158,7 @@ func (r *run) pause(why string) error {
 		return err
 	}
 	r.log.Error("flow paused", "why", why)
+	r.notify(Event{Kind: EventPaused, Sample: why})
 	return nil
 }
 

@@ -266,8 +266,10 @@ func (e *Engine) tell(f *scheduled, s *Summary) {
 	}
 	switch {
 	case trouble != "" && f.told == "":
+		e.notify(Event{Kind: EventFailing, Flow: f.Flow, Sample: trouble})
 		log.Error("flow failed; it is tried again, and this is not logged again", "error", trouble, "hint", connectors.HintOf(s.Err))
 	case trouble == "" && f.told != "":
+		e.notify(Event{Kind: EventRecovered, Flow: f.Flow, Sample: f.told})
 		log.Info("flow recovered", "failed_before", f.told)
 	}
 	f.told = trouble

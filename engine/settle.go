@@ -22,6 +22,7 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 	}
 	exceptions := d.settleItems(b, s)
 	if len(exceptions) > 0 {
+		b.news = stoppedEvents(exceptions)
 		if err := d.exceptions.Append(exceptions); err != nil {
 			return nil, fmt.Errorf("write %d exceptions of flow %s: %w: %w", len(exceptions), d.flow.Name, ErrStateUncertain, err)
 		}
@@ -170,6 +171,9 @@ func (d *deliverer) keepIDs(it *item, s *Settlement) {
 // account adds a settled batch to what the run tells.
 func (r *run) account(b *batch) {
 	r.observe(b)
+	for _, event := range b.news {
+		r.notify(event)
+	}
 	r.summary.Batches++
 	r.summary.Read += int64(len(b.items))
 	r.summary.Counts.Add(&b.counts)

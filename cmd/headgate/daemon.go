@@ -16,7 +16,9 @@ import (
 
 	"headgate/cmd/headgate/internal/systemd"
 	"headgate/engine"
+	"headgate/engine/alerts"
 	"headgate/engine/control"
+	"headgate/engine/exceptions"
 	"headgate/engine/state"
 	"headgate/engine/watch"
 	"headgate/rules"
@@ -30,6 +32,7 @@ type daemon struct {
 	log    *slog.Logger
 	since  time.Time
 	reload *reloader
+	alerts *alerts.Alerter
 }
 
 // daemon runs until ctx ends.
@@ -47,8 +50,53 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
 	d.engine.Watch = d.watchFiles
-	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary}
+	d.alerts = a.alerter(set, d.log)
+	d.engine.Notify = d.alerts.Note
+	d.alerts.Apply(set.Alerts)
+	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary, alerts: d.alerts}
 	return d.serve(ctx, set, db)
+}
+
+// alerter tells people what waits for them.
+func (a *app) alerter(set *rules.Ruleset, log *slog.Logger) *alerts.Alerter {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "headgate"
+	}
+	sender := &alerts.Sender{Secret: a.secret, Dir: set.Dir}
+	dir := a.exceptionsDir(set)
+	return &alerts.Alerter{
+		Clock: clock{}, Log: log, Send: sender.Send, Host: host, Memory: alerts.File(filepath.Join(a.statePath(set), "alerts.json")),
+		Open: func() ([]alerts.Open, error) {
+			open, _, err := exceptions.Current(dir)
+			return openGroups(open), err
+		},
+	}
+}
+
+// openGroups groups what waits as a digest tells it.
+func openGroups(open []exceptions.State) (groups []alerts.Open) {
+	type group struct{ outcome, flow, rule, code string }
+	at := make(map[group]int)
+	for i := range open {
+		x := &open[i]
+		name := group{x.Outcome.String(), x.Flow, x.Reason.Rule, x.Reason.Code}
+		k, ok := at[name]
+		if !ok {
+			k = len(groups)
+			at[name] = k
+			groups = append(groups, alerts.Open{Outcome: name.outcome, Flow: x.Flow, Rule: name.rule, Code: name.code, Oldest: x.Time, Sample: x.Reason.Message})
+		}
+		g := &groups[k]
+		g.Count++
+		if x.Time.Before(g.Oldest) {
+			g.Oldest = x.Time
+		}
+		if x.Time.After(g.Newest) {
+			g.Newest = x.Time
+		}
+	}
+	return groups
 }
 
 // listen takes the socket a socket unit passed, or makes one.
@@ -141,6 +189,10 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 	d.log.Info("headgate runs", "version", version(), "ruleset", set.Digest, "flows", len(set.Flows), "socket", socket)
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return d.engine.Run(ctx) })
+	all.Go(func() error {
+		d.alerts.Run(ctx)
+		return nil
+	})
 	all.Go(func() error { return d.service(db).Serve(ctx, listener) })
 	all.Go(func() error {
 		d.reload.watch(ctx, set.Settings.Poll)
@@ -166,6 +218,9 @@ func (d *daemon) service(db *state.DB) *control.Service {
 	s.Daemon = func() *control.Daemon {
 		told := &control.Daemon{Process: os.Getpid(), Since: d.since, Version: version()}
 		d.reload.tell(told)
+		for _, f := range d.alerts.Failing() {
+			told.Alerts = append(told.Alerts, control.Unheard{Alert: f.Alert, Channel: string(f.Channel), Since: f.Since, Waiting: f.Waiting, Why: f.Err.Error()})
+		}
 		return told
 	}
 	return s

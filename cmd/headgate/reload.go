@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"headgate/cmd/headgate/internal/systemd"
 	"headgate/connectors/builtin"
 	"headgate/engine"
+	"headgate/engine/alerts"
 	"headgate/engine/control"
 	"headgate/engine/watch"
 	"headgate/rules"
@@ -25,6 +27,7 @@ type reloader struct {
 	engine  *engine.Engine
 	log     *slog.Logger
 	summary func() string // how all is, for systemd
+	alerts  *alerts.Alerter
 
 	mu     sync.Mutex // one look at a time; the fields below
 	seen   string     // digest of the files looked at last
@@ -113,6 +116,7 @@ func (r *reloader) take(files []load.File, digest string, reopen bool) error {
 	}
 	r.seen = digest
 	r.engine.Apply(set, reopen)
+	r.alerts.Apply(set.Alerts)
 	r.mended()
 	if digest != running.Digest || reopen {
 		r.at = time.Now()
@@ -131,6 +135,7 @@ func (r *reloader) fail(digest string, mistakes int, text string, diags load.Dia
 			since = r.failed.Since
 		}
 		r.failed = &control.Failed{Since: since, Mistakes: mistakes, Diagnostics: text}
+		r.alerts.Note(engine.Event{Kind: "reload_failed", Sample: firstLine(text), Time: since})
 		r.log.Error("ruleset not replaced: the old one goes on running", "running", r.engine.Ruleset().Digest, "mistakes", mistakes)
 		for _, d := range diags {
 			r.log.Error("mistake in the ruleset", "diagnostic", d)
@@ -140,6 +145,11 @@ func (r *reloader) fail(digest string, mistakes int, text string, diags load.Dia
 		}
 	}
 	return errors.New(text)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 func (r *reloader) mended() {

@@ -52,6 +52,9 @@ func (a *app) printDaemon(p painter, s *control.Status, now time.Time) {
 		a.printf("%s for %s; the old rules go on running:\n", p.red(fmt.Sprintf("THE FILES ARE NOT WHAT RUNS: %s", counted(d.Failed.Mistakes, "mistake"))), ago(now, d.Failed.Since))
 		a.printMistakes(d.Failed)
 	}
+	for _, u := range d.Alerts {
+		a.printf("%s by %s for %s, %s wait: %s\n", p.red("ALERT "+u.Alert+" REACHES NOBODY"), u.Channel, ago(now, u.Since), counted(int(u.Waiting), "event"), oneLine(u.Why))
+	}
 }
 
 // shownMistakes is how many mistakes a screen has room for.

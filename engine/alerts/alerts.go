@@ -19,18 +19,6 @@ import (
 	"headgate/rules"
 )
 
-// Event is something an alert may be about. Its sample holds no sensitive value:
-// it leaves this machine.
-type Event struct {
-	Kind   string // one of rules.AlertKinds
-	Flow   string // "" for what concerns all
-	Rule   string
-	Code   string
-	Count  int64  // of records; 0 is 1
-	Sample string // the message of one of them
-	Time   time.Time
-}
-
 // Open is a group of exceptions that wait for a person.
 type Open struct {
 	Outcome string    `json:"outcome"`
@@ -107,7 +95,7 @@ func (a *Alerter) Apply(alerts []*rules.Alert) {
 }
 
 // Note takes an event, from any goroutine. It does not wait for anything.
-func (a *Alerter) Note(e Event) {
+func (a *Alerter) Note(e engine.Event) {
 	now := a.Clock.Now()
 	if e.Time.IsZero() {
 		e.Time = now

@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"context"
+	"headgate/engine"
 	"maps"
 	"reflect"
 	"slices"
@@ -36,7 +37,7 @@ type pending struct {
 // group is what makes events one line of a digest.
 type group struct{ kind, flow, rule, code string }
 
-func (b *box) add(e Event, now time.Time) {
+func (b *box) add(e engine.Event, now time.Time) {
 	g := &Group{Kind: e.Kind, Flow: e.Flow, Rule: e.Rule, Code: e.Code, Count: e.Count, First: e.Time, Last: e.Time, Sample: short(e.Sample)}
 	b.pending.add(g, now)
 	b.pending.seen(e.Flow, e.Time)
@@ -75,7 +76,7 @@ func (p *pending) seen(flow string, at time.Time) {
 func (b *box) untold(open []Open, now time.Time) {
 	for _, o := range open {
 		if slices.Contains(b.alert.On, o.Outcome) && o.Newest.After(b.told.Until[o.Flow]) {
-			b.add(Event{Kind: o.Outcome, Flow: o.Flow, Rule: o.Rule, Code: o.Code, Count: o.Count, Sample: o.Sample, Time: o.Newest}, now)
+			b.add(engine.Event{Kind: o.Outcome, Flow: o.Flow, Rule: o.Rule, Code: o.Code, Count: o.Count, Sample: o.Sample, Time: o.Newest}, now)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"headgate/engine"
 	"log/slog"
 	"maps"
 	"slices"
@@ -132,8 +133,8 @@ func operations(change func(*rules.Alert)) []*rules.Alert {
 	return []*rules.Alert{a}
 }
 
-func rejected(n int64) Event {
-	return Event{Kind: "rejected", Flow: "orders", Rule: "known", Count: n, Sample: "order A-1"}
+func rejected(n int64) engine.Event {
+	return engine.Event{Kind: "rejected", Flow: "orders", Rule: "known", Count: n, Sample: "order A-1"}
 }
 
 // inBubble runs a test in fake time.
@@ -152,14 +153,14 @@ func TestEvery(t *testing.T) {
 		d.Note(rejected(1))
 		d.at(62 * time.Second)
 		d.Note(rejected(2))
-		d.Note(Event{Kind: "late", Flow: "orders"}) // the alert is not about it
+		d.Note(engine.Event{Kind: "late", Flow: "orders"}) // the alert is not about it
 		d.at(3 * time.Minute)
 		d.wants(t, "1m5s ops/mail 3 rejected")
 		for range 1000 {
 			d.Note(rejected(1))
 		}
 		d.at(5 * time.Minute)
-		d.Note(Event{Kind: "paused", Flow: "orders"})
+		d.Note(engine.Event{Kind: "paused", Flow: "orders"})
 		d.at(2 * time.Hour)
 		d.Note(rejected(7))
 		d.at(3 * time.Hour)
@@ -291,7 +292,7 @@ func TestBounded(t *testing.T) {
 		for i := range 10 {
 			noting.Go(func() {
 				for k := range 1000 {
-					d.Note(Event{Kind: "rejected", Flow: fmt.Sprint(i), Rule: fmt.Sprint("r", k), Sample: strings.Repeat("x", 10_000)})
+					d.Note(engine.Event{Kind: "rejected", Flow: fmt.Sprint(i), Rule: fmt.Sprint("r", k), Sample: strings.Repeat("x", 10_000)})
 				}
 			})
 		}

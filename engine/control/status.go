@@ -27,6 +27,16 @@ type Daemon struct {
 	Files   string    `json:"files"`            // digest of the files as they are now
 	Failed  *Failed   `json:"failed,omitempty"` // why they are not what runs
 	Reload  time.Time `json:"reloaded,omitzero"`
+	Alerts  []Unheard `json:"alerts,omitempty"` // those that reach nobody
+}
+
+// Unheard is an alert that reaches nobody.
+type Unheard struct {
+	Alert   string    `json:"alert"`
+	Channel string    `json:"channel"`
+	Since   time.Time `json:"since"`
+	Waiting int64     `json:"waiting"` // events that are not told yet
+	Why     string    `json:"why"`
 }
 
 // Failed is a ruleset that was not taken.
