@@ -211,7 +211,18 @@ type Destination interface {
 
 // Query asks what a destination holds under some keys.
 type Query struct {
-	Keys [][]record.Value // each one value for each of Resource.WriteKey
+	// Columns are those the keys are of; nil: Resource.WriteKey. The id, the
+	// reference and what records are matched by are asked through it.
+	Columns []string
+	Keys    [][]record.Value // each one value for each of Columns
+}
+
+// Of returns the columns that the keys are of, in a resource that has this key.
+func (q *Query) Of(writeKey []string) []string {
+	if q.Columns != nil {
+		return q.Columns
+	}
+	return writeKey
 }
 
 // Found is one row that answers a query.

@@ -30,6 +30,8 @@ type batch struct {
 	items    []item
 	order    []int32 // items by key, then by place: what a sorted ledger walk needs
 
+	links []link // of the items
+
 	records, values, sends []record.Value // the slabs of the items' own slices
 	hashes                 []record.Hash
 
@@ -59,6 +61,7 @@ type item struct {
 	verdict rules.Verdict
 	reread  bool // judged again because a fact was lacking
 
+	link    *link         // the ids known of the record; nil: its systems give none
 	entry   Entry         // what the ledger had
 	open    *OpenRecord   // what waits under its key, or nil
 	current record.Row    // the destination's columns this flow may write, or nil

@@ -97,7 +97,7 @@ func (d *decider) compare(it *item) {
 		if v.IsNull() && d.own.KeepOnNull[c] {
 			continue
 		}
-		if update && !v.IsAbsent() && !sameValue(v, it.current[c]) {
+		if (update || d.fillsID(c, it)) && !v.IsAbsent() && !sameValue(v, it.current[c]) {
 			it.send[c], changed = v, true
 		}
 	}

@@ -48,6 +48,9 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 	if err := d.lookUp(b); err != nil {
 		return err
 	}
+	if err := d.knowIDs(b); err != nil {
+		return err
+	}
 	now := d.now()
 	var ask []int32
 	b.group(func(items []int32) {
@@ -66,6 +69,9 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 		return nil
 	}
 	if err := d.ask(ctx, b, ask); err != nil {
+		return err
+	}
+	if err := d.withIDs(ctx, b, ask); err != nil {
 		return err
 	}
 	return d.compareAll(ctx, b, ask, now)
@@ -250,6 +256,9 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 		return err
 	}
 	answers := make([]int, len(ask))
+	for _, i := range ask {
+		b.items[i].toID = record.Value{} // what was known may be gone
+	}
 	for k := range found {
 		f := &found[k]
 		it := &b.items[ask[f.At]]

@@ -121,7 +121,16 @@ func (r *run) openLedger() error {
 	if r.header, err = r.ledger.Header(); err != nil {
 		return fmt.Errorf("read the ledger of flow %s: %w", r.flow.Name, err)
 	}
+	r.first = r.firstName()
 	return r.identify()
+}
+
+// firstName is the name the flow had first, which survives a rename.
+func (r *run) firstName() string {
+	if r.header.First != "" {
+		return r.header.First
+	}
+	return r.flow.FirstName()
 }
 
 // identify compares the identity of the two resources with the one the ledger
@@ -136,7 +145,7 @@ func (r *run) identify() error {
 		return fmt.Errorf("flow %s: identify %s: %w", r.flow.Name, r.summary.To, err)
 	}
 	if r.header.From == "" && r.header.To == "" {
-		r.header.From, r.header.To = from, to
+		r.header.From, r.header.To, r.header.First = from, to, r.first
 		return nil
 	}
 	switch {

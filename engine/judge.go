@@ -112,6 +112,11 @@ func (j *judge) items(ctx context.Context, b *batch) error {
 	now := j.now()
 	j.makeRecords(b, now)
 	j.makeKeys(b)
+	if j.own.NeedsID { // what a column holds depends on it
+		if err := j.knowIDs(b); err != nil {
+			return err
+		}
+	}
 	n := len(j.own.Columns)
 	b.values = valueSlabs.take(len(b.items) * n)
 	j.share(b, func(h *hand, from, to int) {
@@ -239,7 +244,7 @@ func (h *hand) one(it *item, now time.Time) {
 	}
 	if !verdict.Lacking && verdict.Severity < rules.Hold && keep {
 		var failed rules.Verdict
-		it.values, failed = h.worker.Write(it.values[:0], it.record, record.Value{}, "", h.facts, now)
+		it.values, failed = h.worker.Write(it.values[:0], it.record, it.toID, h.run.reference(it), h.facts, now)
 		if failed.Lacking || failed.Severity > verdict.Severity {
 			verdict = failed
 		}

@@ -71,6 +71,7 @@ type Intent struct {
 // Header is what a ledger knows of its flow as a whole.
 type Header struct {
 	From, To string // the identity of its two resources; "" before the first pass
+	First    string // the flow's first name; "" before the first pass
 	Digest   string // of the flow that settled last
 	Pass     uint64 // the current pass, or the last; passes are numbered from 1
 	Ended    bool   // that pass reached its end
@@ -100,7 +101,7 @@ type Settlement struct {
 	Position *record.Position // of Journal.Part
 	Mark     *string
 	Intent   *Intent // of the batch that comes next; every settlement closes the intent before
-	Header   *Header // From, To, Digest, Pass, Ended, Paused, PausedAt; the ledger keeps the rest itself
+	Header   *Header // From, To, First, Digest, Pass, Ended, Paused, PausedAt; the ledger keeps the rest itself
 }
 
 // Ledger is the durable memory of one flow. It is safe for one writer and many readers.

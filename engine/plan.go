@@ -69,7 +69,7 @@ func (e *Engine) openPlan(g *generation, flow *rules.Flow) (r *run, elsewhere st
 		return nil, "", fmt.Errorf("read the ledger of flow %s: %w", flow.Name, err)
 	}
 	r.ledger, r.header = over, over.header
-	r.header.Paused = ""
+	r.header.Paused, r.first = "", r.firstName()
 	if err := r.identify(); err != nil {
 		return nil, "", err
 	}

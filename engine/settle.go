@@ -49,6 +49,7 @@ func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception
 		for _, i := range items {
 			it := &b.items[i]
 			it.entry, it.open = entry, open
+			d.keepIDs(it, s)
 			changed, told := d.settleItem(b, it, s)
 			exceptions = append(exceptions, told...)
 			entry, open, wrote = it.entry, it.open, wrote || changed
@@ -75,9 +76,7 @@ func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool,
 			return false, nil
 		}
 		d.delivered(it)
-		told = d.closeOpen(b, it, s, closedAs(it.outcome))
-		d.keepIDs(it, s)
-		return true, told
+		return true, d.closeOpen(b, it, s, closedAs(it.outcome))
 	case Rejected, Held, InDoubt:
 		return d.stopItem(b, it, s)
 	case Skipped, Superseded:
@@ -154,18 +153,6 @@ func (d *deliverer) closing(b *batch, it *item, why string) []Exception {
 		ID: it.open.Exception, Time: d.now(), Flow: d.flow.Name, Entity: d.summary.Entity, Key: d.keyText(it),
 		Outcome: it.outcome, Part: b.part.Name, Ruleset: d.of.set.Digest, Closed: why,
 	}}
-}
-
-func (d *deliverer) keepIDs(it *item, s *Settlement) {
-	if it.key[0] != keyedSpace {
-		return
-	}
-	if !it.id.Missing() {
-		s.FromIDs = append(s.FromIDs, Identifier{it.key[1:], it.id})
-	}
-	if !it.toID.Missing() {
-		s.ToIDs = append(s.ToIDs, Identifier{it.key[1:], it.toID})
-	}
 }
 
 // account adds a settled batch to what the run tells.

@@ -21,6 +21,9 @@ type Ownership struct {
 	NeedsCurrent bool       // transitions or a rule of the flow need the record as the destination has it
 	Fields       [][]string // the names of the fields each column comes from
 	Sensitive    []bool     // the column comes from a sensitive field
+	NeedsID      bool       // a column uses the destination's id of the record
+	NeedsName    bool       // a column uses headgate's reference of the record
+	Reference    int        // the column that carries the reference, or -1
 }
 
 // NewOwnership works out the ownership of a flow.
@@ -42,6 +45,10 @@ func NewOwnership(f *Flow) *Ownership {
 		}
 	}
 	own.NeedsCurrent = needsCurrent(f)
+	own.Reference = -1
+	if f.To.Reference != "" {
+		own.Reference = slices.IndexFunc(own.Columns, func(c record.Column) bool { return c.Name == f.To.Reference })
+	}
 	return own
 }
 
@@ -71,6 +78,8 @@ func (own *Ownership) add(f *Flow, w *Writing) {
 	own.KeepOnNull = append(own.KeepOnNull, keep)
 	own.Fields = append(own.Fields, names)
 	own.Sensitive = append(own.Sensitive, sensitive)
+	own.NeedsID = own.NeedsID || w.ID
+	own.NeedsName = own.NeedsName || w.Reference
 }
 
 // FieldsText returns the fields a column comes from, joined by ", ".

@@ -128,6 +128,9 @@ type Writing struct {
 	Owner   *Connector          // who owns the fields used; nil: nobody (keys, constants, lookups)
 	Key     bool                // it uses key fields only: the record's name, written on create
 	List    *ResourceList       // the column of a list field
+
+	ID        bool // it uses the destination's id of the record
+	Reference bool // it uses headgate's reference of the record
 }
 
 // Total is a sum over the rows of a unit.

@@ -110,7 +110,7 @@ func (w *Worker) onlyCarried(r record.Record) {
 }
 
 func (t *tryout) written(w *Worker, r record.Record, facts expression.Facts, now time.Time) TestResult {
-	values, v := w.Write(nil, r, record.Value{}, "", facts, now)
+	values, v := w.Write(nil, r, record.Value{}, t.reference(r), facts, now)
 	if v.Severity >= Hold {
 		return TestResult{Outcome: "rejected", Failures: v.Failures}
 	}
@@ -118,7 +118,7 @@ func (t *tryout) written(w *Worker, r record.Record, facts expression.Facts, now
 	var current []record.Value
 	if t.test.Current != nil {
 		result.Outcome = "unchanged"
-		current, _ = NewWorker(t.test.Flow).Write(nil, t.test.Current, record.Value{}, "", facts, now)
+		current, _ = NewWorker(t.test.Flow).Write(nil, t.test.Current, record.Value{}, t.reference(r), facts, now)
 	}
 	for c, column := range t.own.Columns {
 		value := values[c]
@@ -134,6 +134,16 @@ func (t *tryout) written(w *Worker, r record.Record, facts expression.Facts, now
 		}
 	}
 	return result
+}
+
+// reference is the one that a run of the flow would give the record, or "" where its
+// key is not known.
+func (t *tryout) reference(r record.Record) string {
+	key, err := record.EncodeKey(r, t.test.Flow.From.Entity.Schema.Key)
+	if err != nil || key == "" {
+		return ""
+	}
+	return Reference(t.test.Flow.FirstName(), key)
 }
 
 // differences says in words where the result is not what was expected.

@@ -118,7 +118,8 @@ func (w *Worker) Filter(r record.Record, facts expression.Facts, now time.Time) 
 }
 
 // Write returns what the record gives each column of Ownership.Columns, in dst:
-// absent where the record carries nothing. An expression without a result rejects.
+// absent where the record carries nothing, or where the id is needed and not known.
+// An expression without a result rejects.
 func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, reference string, facts expression.Facts, now time.Time) ([]record.Value, Verdict) {
 	var v Verdict
 	w.names = [...]record.Value{id, record.StringValue(reference)}
@@ -132,7 +133,7 @@ func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, ref
 			dst = append(dst, w.list(writing, r))
 			continue
 		}
-		if w.nothingCarried(writing, r) {
+		if w.nothingCarried(writing, r) || writing.ID && id.Missing() {
 			dst = append(dst, record.Value{})
 			continue
 		}

@@ -3,6 +3,8 @@ package connectortest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"headgate/connectors"
@@ -18,6 +20,7 @@ func (s Suite) runDestination(t *testing.T) {
 	t.Run("abilities of the destination", s.testDestinationAbilities)
 	if s.Finder {
 		t.Run("finds what is there and nothing else", s.testFind)
+		t.Run("finds by other columns than its key", s.testFindBy)
 		t.Run("updates only what is given", s.testUpdate)
 		t.Run("deletes", s.testDelete)
 		t.Run("says what is so already", s.testSame)
@@ -214,6 +217,30 @@ func (s Suite) testFind(t *testing.T) {
 	sameOrder(t, []record.Row{at[0], at[2]}, o.expected(t, []record.Row{rows[5], rows[0]}))
 	if found := o.find(t, dest, nil); len(found) != 0 {
 		t.Errorf("no keys found %d rows", len(found))
+	}
+}
+
+// testFindBy: what a record is matched by need not be unique, and null equals nothing.
+func (s Suite) testFindBy(t *testing.T) {
+	t.Parallel()
+	o := s.fresh(t)
+	rows, dest := plainRows(fewRows), o.destination(t)
+	rows[3][columnNote], rows[4][columnNote] = rows[2][columnNote], record.NullValue()
+	o.apply(t, dest, creates(rows), connectors.Applied)
+	found, err := dest.(connectors.Finder).Find(t.Context(), connectors.Query{
+		Columns: []string{Columns()[columnNote].Name},
+		Keys:    [][]record.Value{{rows[1][columnNote]}, {record.StringValue("nobody's")}, {rows[2][columnNote]}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range found {
+		got = append(got, fmt.Sprintf("%d: %s", f.At, f.Write[columnNo].Text()))
+	}
+	slices.Sort(got)
+	if want := []string{"0: 2", "2: 3", "2: 4"}; !slices.Equal(got, want) {
+		t.Errorf("found %v, want %v", got, want)
 	}
 }
 

@@ -54,6 +54,13 @@ func (f *finder) Find(ctx context.Context, q connectors.Query) ([]connectors.Fou
 	}
 	var found []connectors.Found
 	index := w.index()
+	if q.Columns != nil {
+		at, err := w.table.positions("find in "+w.table.name, q.Columns)
+		if err != nil {
+			return nil, err
+		}
+		index = w.table.index(at)
+	}
 	for k, key := range q.Keys {
 		for _, at := range index[keyText(key)] {
 			row := w.table.rows[at].values
@@ -102,14 +109,20 @@ func (d *destination) writer(op string) (*writer, error) {
 // index returns the rows by key.
 func (w *writer) index() map[string][]int {
 	if w.keys == nil {
-		w.keys = make(map[string][]int, len(w.table.rows))
-		for i := range w.table.rows {
-			key := keyText(pick(w.table.rows[i].values, w.key))
-			w.keys[key] = append(w.keys[key], i)
-		}
-		delete(w.keys, "") // null equals nothing
+		w.keys = w.table.index(w.key)
 	}
 	return w.keys
+}
+
+// index returns the rows by the values of some columns.
+func (t *Table) index(at []int) map[string][]int {
+	index := make(map[string][]int, len(t.rows))
+	for i := range t.rows {
+		key := keyText(pick(t.rows[i].values, at))
+		index[key] = append(index[key], i)
+	}
+	delete(index, "") // null equals nothing
+	return index
 }
 
 // keyText is equal for equal keys, and "" for one with a null in it.

@@ -350,10 +350,10 @@ func (d *destination) Find(ctx context.Context, q connectors.Query) ([]connector
 	selected := append(append(names(r.Write), names(r.Read)...), r.Returning...)
 	var found []connectors.Found
 	err := d.with(ctx, &d.reading, "find in "+d.name(), func(db *pgx.Conn) error {
-		if err := d.check(ctx, db, selected, r.WriteKey); err != nil {
+		if err := d.check(ctx, db, selected, q.Of(r.WriteKey)); err != nil {
 			return err
 		}
-		return d.lookUp(ctx, db, r.WriteKey, q.Keys, selected, func(at int, texts []*string) {
+		return d.lookUp(ctx, db, q.Of(r.WriteKey), q.Keys, selected, func(at int, texts []*string) {
 			f := connectors.Found{At: at, Write: make(record.Row, len(r.Write)), Read: make(record.Row, len(r.Read)), Returning: make(record.Row, len(r.Returning))}
 			for i, c := range r.Write {
 				f.Write[i] = d.value(texts[i], c.Name, c.Kind)

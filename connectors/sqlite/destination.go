@@ -336,10 +336,10 @@ func (d *destination) Find(ctx context.Context, q connectors.Query) ([]connector
 	selected := append(append(names(r.Write), names(r.Read)...), r.Returning...)
 	var found []connectors.Found
 	err := d.with(ctx, &d.reading, true, "find in "+d.name(), func(db *sqlitedb.Conn) error {
-		if err := d.check(db, selected, r.WriteKey); err != nil {
+		if err := d.check(db, selected, q.Of(r.WriteKey)); err != nil {
 			return err
 		}
-		return d.lookUp(db, r.WriteKey, q.Keys, selected, func(at int, stmt *sqlitedb.Stmt, offset int) {
+		return d.lookUp(db, q.Of(r.WriteKey), q.Keys, selected, func(at int, stmt *sqlitedb.Stmt, offset int) {
 			found = append(found, d.found(at, stmt, offset))
 		})
 	})

@@ -189,11 +189,11 @@ func (l *loader) compileResource(r *rules.Resource) {
 	}
 	l.compileLists(r, b)
 	l.compileRead(r, b)
-	l.compileWrite(r, b)
 	scope := &expression.Scope{Row: r.Columns, Locale: r.Locale, Read: true}
 	if e := b.attr("id"); e != nil {
 		r.ID = b.expression(e, "id", scope, expression.Want{Null: true})
 	}
+	l.compileWrite(r, b)
 	if e := b.attr("filter"); e != nil {
 		r.Filter = b.expression(e, "filter", scope, expression.Want{Kind: record.Bool})
 	}
@@ -206,7 +206,6 @@ func (l *loader) compileResource(r *rules.Resource) {
 }
 
 func (l *loader) compileCursor(r *rules.Resource, b *block) {
-	r.Reference, _, _ = b.text("reference")
 	cursor, _, has := b.text("cursor")
 	r.Cursor, r.CursorKind = cursor, record.Unknown
 	for i, reading := range r.Read {

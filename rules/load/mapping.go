@@ -213,6 +213,7 @@ func (l *loader) compileWrite(r *rules.Resource, b *block) {
 		Fields: schema, Lookups: l.functions, Locale: r.Locale,
 		Names: []expression.Name{{Name: "id", Kind: record.Unknown, Null: true}, {Name: "reference", Kind: record.String}},
 	}
+	r.Reference, _, _ = b.text("reference")
 	used := make(map[int]bool)
 	var written []rules.Writing
 	for _, p := range b.pairs("write") {
@@ -221,11 +222,13 @@ func (l *loader) compileWrite(r *rules.Resource, b *block) {
 			continue
 		}
 		l.askedBy(program)
-		if program.UsesName("id") || program.UsesName("reference") {
-			b.fail(p.value.Range(), "later", "id and reference in write are not part of this version", "a column that the system fills itself is left out")
-			continue
-		}
 		w := l.writing(r, b, p, program)
+		if w.ID && b.attr("id") == nil {
+			b.fail(p.value.Range(), "id", fmt.Sprintf("column %q uses the id of the record, and %s does not say what that is", p.key, b.name), `write id = "row.…": the column that this system names its records by`)
+		}
+		if w.Column == r.Reference {
+			l.checkReference(r, b, p, program)
+		}
 		for _, f := range w.Uses {
 			used[f] = true
 		}
@@ -241,6 +244,44 @@ func (l *loader) compileWrite(r *rules.Resource, b *block) {
 		}
 	}
 	r.Write = append(r.Write, written...)
+	l.referenceWriting(r, b, scope)
+}
+
+// checkReference: the reference names a record for good, so that a lost state makes
+// the same one again.
+func (l *loader) checkReference(r *rules.Resource, b *block, p pair, program *expression.Program) {
+	const hint = "make it of key fields and constants, or leave it out: headgate fills it then"
+	for _, f := range program.Fields() {
+		if !isKey(r.Entity, f) {
+			b.fail(p.value.Range(), "reference_column", fmt.Sprintf("the reference is made of %q, which is no key and may change", r.Entity.Schema.Fields[f].Name), hint)
+		}
+	}
+	if program.UsesName("id") || program.UsesNow() || len(program.Lookups()) > 0 {
+		b.fail(p.value.Range(), "reference_column", "the reference is made of what may change", hint)
+	}
+}
+
+// referenceWriting lets headgate fill the reference column that nothing else writes.
+func (l *loader) referenceWriting(r *rules.Resource, b *block, scope *expression.Scope) {
+	at, _, ok := b.text("reference")
+	if !ok || at == "" {
+		return
+	}
+	for i := range r.Write {
+		w := &r.Write[i]
+		if w.Column != r.Reference {
+			continue
+		}
+		if w.Program == nil && !w.Key {
+			b.fail(b.attr("reference").Range(), "reference_column", fmt.Sprintf("column %q is written from field %q, which is no key and may change", w.Column, r.Entity.Schema.Fields[w.Field].Name), "give the reference a column of its own")
+		}
+		return
+	}
+	program, mistake := expression.Compile("reference", scope, expression.Want{Kind: record.String})
+	if mistake != nil {
+		panic(mistake) // it is no text of an operator
+	}
+	r.Write = append(r.Write, rules.Writing{Column: r.Reference, Kind: record.String, Program: program, Reference: true})
 }
 
 func isKey(e *rules.Entity, field int) bool { return slices.Contains(e.Schema.Key, field) }
@@ -248,6 +289,7 @@ func isKey(e *rules.Entity, field int) bool { return slices.Contains(e.Schema.Ke
 // writing says who owns a column: the owner of the fields it uses.
 func (l *loader) writing(r *rules.Resource, b *block, p pair, program *expression.Program) rules.Writing {
 	w := rules.Writing{Column: p.key, Kind: program.Kind(), Uses: program.Fields(), Program: program, Key: len(program.Fields()) > 0}
+	w.ID, w.Reference = program.UsesName("id"), program.UsesName("reference")
 	if f, ok := program.PlainField(); ok {
 		w.Field, w.Program = f, nil
 	}
