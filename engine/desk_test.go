@@ -74,6 +74,7 @@ type rulesetText struct {
 	jsonl    bool   // the ERP takes files, not rows of a table
 	flow     string // in the flow
 	size     int    // of a batch
+	batch    string // more of the flow's batch block
 	mode     string
 	more     string // beside all that
 }
@@ -146,6 +147,7 @@ flow "orders" {
   mode = %s
   batch {
     size = %d
+%s
   }
 %s
 }
@@ -254,7 +256,7 @@ func (d *desk) kinds() []connectors.Kind {
 func (d *desk) ruleset() *rules.Ruleset {
 	d.t.Helper()
 	x := d.text
-	hcl := fmt.Sprintf(deskRuleset, x.shop, map[bool]string{true: `  dir = "out"`}[x.jsonl], d.table(), x.erp, x.customer, x.status, x.entity, or(x.mode, "live"), max(x.size, 1), x.flow, x.more)
+	hcl := fmt.Sprintf(deskRuleset, x.shop, map[bool]string{true: `  dir = "out"`}[x.jsonl], d.table(), x.erp, x.customer, x.status, x.entity, or(x.mode, "live"), max(x.size, 1), x.batch, x.flow, x.more)
 	set, diags := load.Load(d.dir, []load.File{{Name: "x.hcl", Bytes: []byte(hcl)}}, d.kinds())
 	if diags.HasErrors() {
 		for _, x := range diags {

@@ -50,6 +50,7 @@ type FlowStatus struct {
 	Due      time.Time // of the next run
 	Failures int       // runs that a system ended, one after another
 	Failing  error     // why the last run failed, or nil
+	Runs     int64     // that ended
 	Success  time.Time // when the last run ended that no system ended; zero: none yet
 	CaughtUp time.Time // when the last run began that reached the end of its source; zero: none yet
 	Last     Summary   // of the last run
@@ -187,7 +188,7 @@ func (e *Engine) ended(f *scheduled, s Summary) {
 	e.plan.mu.Lock()
 	defer e.plan.mu.Unlock()
 	now := e.Clock.Now()
-	f.Running, f.Ended, f.Last = false, now, s
+	f.Running, f.Ended, f.Last, f.Runs = false, now, s, f.Runs+1
 	if f.vanishing {
 		f.forget(&e.plan)
 		return
