@@ -37,7 +37,7 @@ type reloader struct {
 
 // watch looks again whenever the directory may have changed, until ctx ends.
 func (r *reloader) watch(ctx context.Context, poll time.Duration) {
-	w := &watch.Watcher{Dir: r.dir, Poll: poll, Blind: func(err error) {
+	w := &watch.Watcher{Dir: r.dir, Links: true, Poll: poll, Blind: func(err error) {
 		if err != nil {
 			r.log.Warn("changes of the ruleset are seen at the next poll only", "poll", poll.String(), "error", err)
 		}

@@ -70,8 +70,8 @@ func (e *events) again() {
 // renew follows the path as it is now and moves the watches there. All are added
 // again each time: a directory that was removed and made anew can have its old
 // number, and its watch is gone.
-func (e *events) renew(dir string) error {
-	now, err := follow(dir)
+func (e *events) renew(dir string, links bool) error {
+	now, err := followAll(dir, links)
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", dir, err)
 	}
@@ -87,7 +87,7 @@ func (e *events) renew(dir string) error {
 			failed = fmt.Errorf("watch %s: %w", path, err)
 		}
 	}
-	if after, err := follow(dir); err != nil || !now.same(after) {
+	if after, err := followAll(dir, links); err != nil || !now.same(after) {
 		e.again() // it changed before it was watched
 	}
 	return failed

@@ -23,7 +23,7 @@ func looking(t *testing.T, dir string) <-chan string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w := &Watcher{Dir: dir, Quiet: 5 * time.Millisecond, Poll: -1, Blind: func(err error) { t.Error(err) }}
+		w := &Watcher{Dir: dir, Links: true, Quiet: 5 * time.Millisecond, Poll: -1, Blind: func(err error) { t.Error(err) }}
 		w.Run(ctx, func() {
 			select {
 			case seen <- content(dir):
@@ -136,6 +136,22 @@ func TestSaves(t *testing.T) {
 			ok(t, os.Rename(root+"/rules", root+"/gone"))
 			ok(t, os.Rename(root+"/other", root+"/rules"))
 		}},
+		"in place, behind a link of a file": {begin: linkedFile, save: func(t *testing.T, root string) {
+			write(t, root+"/store/a.hcl", "new")
+		}},
+		"atomic, behind a link of a file": {begin: linkedFile, save: func(t *testing.T, root string) {
+			write(t, root+"/store/tmp", "new")
+			ok(t, os.Rename(root+"/store/tmp", root+"/store/a.hcl"))
+		}},
+		"a re-pointed store of files": {begin: func(t *testing.T, root string) {
+			folder(t, root+"/1", "old")
+			folder(t, root+"/2", "new")
+			link(t, "1", root+"/store")
+			ok(t, os.Mkdir(root+"/rules", 0o755))
+			link(t, "../store/a.hcl", root+"/rules/a.hcl")
+		}, save: func(t *testing.T, root string) {
+			link(t, "2", root+"/store")
+		}},
 		"a directory that was not there": {begin: func(*testing.T, string) {}, save: func(t *testing.T, root string) {
 			folder(t, root+"/rules", "new")
 		}},
@@ -161,6 +177,12 @@ func TestSaves(t *testing.T) {
 }
 
 func plain(t *testing.T, root string) { folder(t, root+"/rules", "old") }
+
+func linkedFile(t *testing.T, root string) {
+	folder(t, root+"/store", "old")
+	ok(t, os.Mkdir(root+"/rules", 0o755))
+	link(t, root+"/store/a.hcl", root+"/rules/a.hcl")
+}
 
 func linked(t *testing.T, root string) {
 	folder(t, root+"/1", "old")

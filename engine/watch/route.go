@@ -3,6 +3,7 @@ package watch
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,36 @@ func follow(path string) (*route, error) {
 	}
 	r.target = at
 	return r, r.note(at, at)
+}
+
+// maxEntries is how many symlinks in a directory are followed. The poll sees the rest.
+const maxEntries = 100
+
+// followAll goes along path, and with links also where the symlinks lead that it
+// finds at the end.
+func followAll(path string, links bool) (*route, error) {
+	r, err := follow(path)
+	if err != nil || !links || r.target == "" {
+		return r, err
+	}
+	entries, err := os.ReadDir(r.target)
+	if err != nil {
+		return r, nil // what cannot be read has no links; whoever looks tells
+	}
+	followed := 0
+	for _, entry := range entries {
+		if entry.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		if followed++; followed > maxEntries {
+			break
+		}
+		if further, err := follow(filepath.Join(r.target, entry.Name())); err == nil {
+			maps.Copy(r.points, further.points)
+			maps.Copy(r.dirs, further.dirs)
+		}
+	}
+	return r, nil
 }
 
 // absolute is filepath.Abs without its cleaning: behind a symlink, ".." leads

@@ -17,9 +17,9 @@ type silent struct {
 	err  error
 }
 
-func (s *silent) renew(string) error     { return s.err }
-func (s *silent) woken() <-chan struct{} { return s.wake }
-func (s *silent) close()                 {}
+func (s *silent) renew(string, bool) error { return s.err }
+func (s *silent) woken() <-chan struct{}   { return s.wake }
+func (s *silent) close()                   {}
 
 // watched runs a watcher in fake time and returns when it looked, in milliseconds
 // after the start. Events happen at the given moments.

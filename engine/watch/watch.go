@@ -24,6 +24,7 @@ const (
 // system grants no more instances, it polls.
 type Watcher struct {
 	Dir   string
+	Links bool          // also where entries of Dir lead that are symlinks; for directories of few
 	Quiet time.Duration // without events before a look; 0: DefaultQuiet
 	Most  time.Duration // from the first event to a look; 0: DefaultMost
 	Poll  time.Duration // between two looks without events; 0: DefaultPoll; negative: never
@@ -39,7 +40,7 @@ type Watcher struct {
 // hints are events, or what stands in for them in tests.
 type hints interface {
 	// renew watches all that dir now depends on, and nothing else.
-	renew(dir string) error
+	renew(dir string, links bool) error
 	woken() <-chan struct{}
 	close()
 }
@@ -77,7 +78,7 @@ func (w *Watcher) renew(events hints) hints {
 			return nil
 		}
 	}
-	w.tell(events.renew(w.Dir))
+	w.tell(events.renew(w.Dir, w.Links))
 	return events
 }
 
