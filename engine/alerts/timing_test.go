@@ -303,6 +303,38 @@ func TestBounded(t *testing.T) {
 	})
 }
 
+// TestWhileSending: what comes while a sending goes on, and fails, is told with it,
+// and remembered as told.
+func TestWhileSending(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		kept := &memory{}
+		d := newDesk(t, kept)
+		answers := make(chan error)
+		plain := d.send
+		d.Send = func(ctx context.Context, a *rules.Alert, c Channel, x *Digest) error {
+			if err := <-answers; err != nil {
+				return err
+			}
+			return plain(ctx, a, c, x)
+		}
+		d.Apply(operations(nil))
+		d.Note(rejected(1))
+		d.at(6 * time.Second)
+		d.Note(rejected(2))
+		d.Note(Event{Kind: "held", Flow: "stock"})
+		answers <- errors.New("no")
+		d.at(10 * time.Second)
+		if f := d.Failing(); len(f) != 1 || f[0].Waiting != 4 {
+			t.Errorf("%+v", f)
+		}
+		answers <- nil
+		d.wants(t, "36s ops/mail 3 rejected, 1 held")
+		if told := kept.told["ops/mail"].Until; len(told) != 2 || told["stock"].IsZero() {
+			t.Errorf("told until %v", told)
+		}
+	})
+}
+
 // TestStopWhileSending: a sending that the end interrupts is no failure, and is told
 // after the start.
 func TestStopWhileSending(t *testing.T) {

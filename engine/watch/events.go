@@ -14,6 +14,7 @@ import (
 // events are those of the filesystem.
 type events struct {
 	fs      *fsnotify.Watcher
+	follow  func(path string, links bool) (*route, error)
 	route   atomic.Pointer[route]
 	wake    chan struct{} // holds one: that something happened, not what
 	drained sync.WaitGroup
@@ -24,7 +25,7 @@ func openEvents() (hints, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for events of files: %w", err)
 	}
-	e := &events{fs: w, wake: make(chan struct{}, 1)}
+	e := &events{fs: w, follow: followAll, wake: make(chan struct{}, 1)}
 	e.route.Store(&route{})
 	e.drained.Go(e.drain)
 	return e, nil
@@ -71,7 +72,7 @@ func (e *events) again() {
 // again each time: a directory that was removed and made anew can have its old
 // number, and its watch is gone.
 func (e *events) renew(dir string, links bool) error {
-	now, err := followAll(dir, links)
+	now, err := e.follow(dir, links)
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", dir, err)
 	}
@@ -87,7 +88,7 @@ func (e *events) renew(dir string, links bool) error {
 			failed = fmt.Errorf("watch %s: %w", path, err)
 		}
 	}
-	if after, err := followAll(dir, links); err != nil || !now.same(after) {
+	if after, err := e.follow(dir, links); err != nil || !now.same(after) {
 		e.again() // it changed before it was watched
 	}
 	return failed

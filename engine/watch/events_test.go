@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +250,48 @@ func TestOverflow(t *testing.T) {
 	ok(t, err)
 	defer h.close()
 	h.(*events).fs.Errors <- fsnotify.ErrEventOverflow
+	select {
+	case <-h.woken():
+	case <-time.After(patience):
+		t.Fatal("nobody was woken")
+	}
+}
+
+// TestRenewed: the watches are those of the path as it is now, and no others.
+func TestRenewed(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	linked(t, root)
+	folder(t, root+"/2", "new")
+	h, err := openEvents()
+	ok(t, err)
+	defer h.close()
+	for _, target := range []string{"1", "2", "1"} {
+		link(t, target, root+"/rules")
+		ok(t, h.renew(root+"/rules", false))
+		watches := h.(*events).fs.WatchList()
+		slices.Sort(watches)
+		if want := []string{root, root + "/" + target}; !slices.Equal(watches, want) {
+			t.Errorf("watched are %v, want %v", watches, want)
+		}
+	}
+}
+
+// TestChangedMeanwhile: a path that changes while it is followed is followed again.
+func TestChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	h, err := openEvents()
+	ok(t, err)
+	defer h.close()
+	h.(*events).follow = func(path string, links bool) (*route, error) {
+		r, err := followAll(path, links)
+		if r.target == "" {
+			plain(t, root) // behind its back, before it is watched
+		}
+		return r, err
+	}
+	ok(t, h.renew(root+"/rules", false))
 	select {
 	case <-h.woken():
 	case <-time.After(patience):

@@ -33,11 +33,7 @@ func follow(path string) (*route, error) {
 	for len(rest) > 0 {
 		name := rest[0]
 		rest = rest[1:]
-		if name == ".." {
-			at = filepath.Dir(at)
-			continue
-		}
-		next := filepath.Join(at, name)
+		next := filepath.Join(at, name) // at has no symlink in it, so ".." is its parent
 		info, err := os.Lstat(next)
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 && !info.IsDir() {
 			return r, r.note(at, next)
