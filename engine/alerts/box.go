@@ -2,13 +2,13 @@ package alerts
 
 import (
 	"context"
-	"headgate/engine"
 	"maps"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"headgate/engine"
 	"headgate/rules"
 )
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"headgate/engine"
 	"log/slog"
 	"maps"
 	"slices"
@@ -17,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"headgate/engine"
 	"headgate/rules"
 )
 
@@ -321,7 +321,7 @@ func TestWhileSending(t *testing.T) {
 		d.Note(rejected(1))
 		d.at(6 * time.Second)
 		d.Note(rejected(2))
-		d.Note(Event{Kind: "held", Flow: "stock"})
+		d.Note(engine.Event{Kind: "held", Flow: "stock"})
 		answers <- errors.New("no")
 		d.at(10 * time.Second)
 		if f := d.Failing(); len(f) != 1 || f[0].Waiting != 4 {
