@@ -36,6 +36,7 @@ type app struct {
 	credentials string
 	output      string
 	socket      string
+	level       slog.LevelVar
 }
 
 // load reads and compiles a ruleset. Mistakes are shown; errors among them end
@@ -87,16 +88,24 @@ func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog
 }
 
 func (a *app) logger(set *rules.Ruleset) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(set.Settings.Log.Level)); err != nil {
-		level = slog.LevelInfo
-	}
-	options := &slog.HandlerOptions{Level: level}
+	a.setLevel(set)
+	options := &slog.HandlerOptions{Level: &a.level}
 	format := set.Settings.Log.Format
 	if format == "text" || format == "" && isTerminal(a.err) {
 		return slog.New(slog.NewTextHandler(safeWriter{a.err}, options))
 	}
 	return slog.New(slog.NewJSONHandler(safeWriter{a.err}, options))
+}
+
+// setLevel logs from now on what the ruleset wants logged.
+func (a *app) setLevel(set *rules.Ruleset) {
+	level := slog.LevelInfo
+	if text := set.Settings.Log.Level; text != "" {
+		if err := level.UnmarshalText([]byte(text)); err != nil {
+			panic(fmt.Sprintf("a ruleset with log level %q was loaded", text))
+		}
+	}
+	a.level.Set(level)
 }
 
 // clock is the real time.

@@ -53,7 +53,7 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	d.alerts = a.alerter(set, d.log)
 	d.engine.Notify = d.alerts.Note
 	d.alerts.Apply(set.Alerts)
-	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary, alerts: d.alerts}
+	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary, alerts: d.alerts, logAs: a.setLevel}
 	return d.serve(ctx, set, db)
 }
 
@@ -195,7 +195,7 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 	})
 	all.Go(func() error { return d.service(db).Serve(ctx, listener) })
 	all.Go(func() error {
-		d.reload.watch(ctx, set.Settings.Poll)
+		d.reload.watch(ctx)
 		return nil
 	})
 	all.Go(func() error {

@@ -28,6 +28,7 @@ type reloader struct {
 	log     *slog.Logger
 	summary func() string // how all is, for systemd
 	alerts  *alerts.Alerter
+	logAs   func(*rules.Ruleset) // makes the log what the ruleset wants
 
 	mu     sync.Mutex // one look at a time; the fields below
 	seen   string     // digest of the files looked at last
@@ -36,13 +37,27 @@ type reloader struct {
 }
 
 // watch looks again whenever the directory may have changed, until ctx ends.
-func (r *reloader) watch(ctx context.Context, poll time.Duration) {
+func (r *reloader) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		r.watchAt(ctx, r.engine.Ruleset().Settings.Poll)
+	}
+}
+
+// watchAt watches until ctx ends, or until the ruleset wants to be polled otherwise.
+func (r *reloader) watchAt(ctx context.Context, poll time.Duration) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	w := &watch.Watcher{Dir: r.dir, Links: true, Poll: poll, Blind: func(err error) {
 		if err != nil {
 			r.log.Warn("changes of the ruleset are seen at the next poll only", "poll", poll.String(), "error", err)
 		}
 	}}
-	w.Run(ctx, func() { _ = r.look(ctx, false) }) // it told what is wrong
+	w.Run(ctx, func() {
+		_ = r.look(ctx, false) // it told what is wrong
+		if r.engine.Ruleset().Settings.Poll != poll {
+			stop()
+		}
+	})
 }
 
 // obey looks at once, and opens connectors anew, when somebody sends SIGHUP.
@@ -117,6 +132,7 @@ func (r *reloader) take(files []load.File, digest string, reopen bool) error {
 	r.seen = digest
 	r.engine.Apply(set, reopen)
 	r.alerts.Apply(set.Alerts)
+	r.logAs(set)
 	r.mended()
 	if digest != running.Digest || reopen {
 		r.at = time.Now()
