@@ -13,8 +13,13 @@ import (
 	"headgate/engine/record"
 )
 
-// rowsAtOnce is how many rows one INSERT carries.
-const rowsAtOnce = 50
+// rowsAtOnce are the numbers of rows one INSERT may carry, the most first. A statement
+// has a savepoint within its transaction, so many rows share one; two numbers keep
+// the statements few that stay prepared.
+var rowsAtOnce = [...]int{250, 50}
+
+// maxVariables is how many values SQLite binds to a statement, unless it was built otherwise.
+const maxVariables = 32766
 
 // destination writes a table, one transaction a lot.
 type destination struct {
@@ -119,19 +124,22 @@ func (d *destination) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []co
 	return nil
 }
 
-// alike returns how many changes at the front are creates of the same columns.
+// alike returns how many changes at the front are created by one statement: those
+// of the same columns, in one of the numbers of rowsAtOnce.
 func (d *destination) alike(changes []connectors.Change) int {
 	if changes[0].Op != connectors.Create || len(d.resource.Returning) > 0 {
 		return 1
 	}
 	n := 1
-	for n < len(changes) && n < rowsAtOnce && changes[n].Op == connectors.Create && samePresence(changes[0].Values, changes[n].Values) {
+	for n < len(changes) && n < rowsAtOnce[0] && changes[n].Op == connectors.Create && samePresence(changes[0].Values, changes[n].Values) {
 		n++
 	}
-	if n < rowsAtOnce {
-		return 1 // few: one statement a row keeps the number of statements small
+	for _, rows := range rowsAtOnce {
+		if n >= rows && rows*len(changes[0].Values) <= maxVariables {
+			return rows
+		}
 	}
-	return n
+	return 1
 }
 
 func samePresence(a, b []record.Value) bool {
