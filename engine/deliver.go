@@ -16,6 +16,7 @@ import (
 type deliverer struct {
 	*run
 	judge   *judge
+	last    *JournalRow         // settled, or to be settled, last; nil: not known yet
 	sending []connectors.Change // the lot being applied; each uses the memory of the last
 	keys    []record.Value      // of sending
 }

@@ -39,4 +39,7 @@ type Exception struct {
 // ExceptionLog keeps exceptions. Append returns when they are on disk for good.
 type ExceptionLog interface {
 	Append([]Exception) error
+	// Prune forgets exceptions that were closed before the time, where that costs
+	// little; never one that waits.
+	Prune(before time.Time) error
 }

@@ -45,9 +45,12 @@ type OpenRecord struct {
 	Attempts  int
 }
 
-// JournalRow is one settled batch: rows read = the sum of Counts.
+// JournalRow is one settled batch, or a run of batches in which nothing changed:
+// rows read = the sum of Counts.
 type JournalRow struct {
-	Number   uint64 // given by the ledger, from 1 without a gap
+	Number   uint64    // given by the ledger, from 1 without a gap
+	Batches  int64     // it stands for; 0 is 1
+	Since    time.Time // of the first of them
 	Part     string
 	From, To record.Position // To of a part's row is From of its next
 	Again    bool            // records that were open and are judged again: no position moves
@@ -57,6 +60,42 @@ type JournalRow struct {
 	Pass     uint64
 	Time     time.Time
 	Why      string // of a row that moved a position by hand
+}
+
+// continues makes row stand for what last says too, where both are of batches in
+// which nothing changed, one behind the other, within an hour. A daemon that looks
+// every few seconds for years would fill its disk with rows that say nothing.
+func (row *JournalRow) continues(last *JournalRow) bool {
+	if last == nil || !last.quiet() || !row.quiet() || last.Part != row.Part || last.To != row.From ||
+		last.Digest != row.Digest || row.Time.Sub(last.Since) >= time.Hour {
+		return false
+	}
+	row.Number, row.From, row.Since = last.Number, last.From, last.Since
+	row.Batches = max(last.Batches, 1) + 1
+	row.Read += last.Read
+	row.Counts.Add(&last.Counts)
+	return true
+}
+
+func (row *JournalRow) quiet() bool {
+	return !row.Again && row.Why == "" && row.Read == row.Counts[Unchanged]+row.Counts[Skipped]+row.Counts[Duplicate]
+}
+
+// Base is the sum of the journal rows that were dropped because of their age.
+type Base struct {
+	Row       uint64 // number of the last of them; 0: none was
+	Batches   int64
+	Read      int64
+	Counts    Counts
+	Positions map[string]record.Position `json:",omitempty"` // by part, behind them
+}
+
+// Add adds a row, the next one.
+func (b *Base) Add(row *JournalRow) {
+	b.Row = row.Number
+	b.Batches += max(row.Batches, 1)
+	b.Read += row.Read
+	b.Counts.Add(&row.Counts)
 }
 
 // Intent is what a batch is about to write, kept before its first byte leaves.
@@ -92,7 +131,7 @@ type Identifier struct {
 
 // Settlement is what one transaction makes durable. Nil parts change nothing.
 type Settlement struct {
-	Journal  *JournalRow      // its Number is filled in
+	Journal  *JournalRow      // with the number of the last row it replaces that, which it continues; else its number is filled in
 	Entries  []KeyEntry       // in key order, each key once
 	Open     []OpenRecord     // put
 	Closed   []record.Key     // open records that no longer wait
@@ -124,6 +163,10 @@ type Ledger interface {
 	Settle(*Settlement) error
 	// Journal returns at most limit journal rows numbered after the given one.
 	Journal(after uint64, limit int) ([]JournalRow, error)
+	// Base returns the sum of the rows that were dropped.
+	Base() (Base, error)
+	// Prune drops at most so many of the first journal rows, those before the time, into the base.
+	Prune(before time.Time, most int) (pruned int, err error)
 	// SetPosition moves a part by hand: "" reads it again from its beginning.
 	SetPosition(part string, to record.Position, why string) error
 	// Entries returns at most limit entries whose keys come after the given one.

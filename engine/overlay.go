@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"headgate/engine/record"
 )
@@ -151,6 +152,10 @@ func (o *overlay) Journal(after uint64, limit int) ([]JournalRow, error) {
 	return o.below.Journal(after, limit)
 }
 
+func (o *overlay) Base() (Base, error) { return o.below.Base() }
+
+func (o *overlay) Prune(time.Time, int) (int, error) { return 0, errUnwritten }
+
 func (o *overlay) SetPosition(part string, to record.Position, _ string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -172,6 +177,8 @@ func (unwritten) Opens(record.Key, int) ([]OpenRecord, error)       { return nil
 func (unwritten) Intent() (*Intent, error)                          { return nil, nil }
 func (unwritten) Journal(uint64, int) ([]JournalRow, error)         { return nil, nil }
 func (unwritten) Entries(record.Key, int) ([]KeyEntry, error)       { return nil, nil }
+func (unwritten) Base() (Base, error)                               { return Base{}, nil }
+func (unwritten) Prune(time.Time, int) (int, error)                 { return 0, errUnwritten }
 func (unwritten) Settle(*Settlement) error                          { return errUnwritten }
 func (unwritten) SetPosition(string, record.Position, string) error { return errUnwritten }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -15,6 +16,7 @@ import (
 type unlogged struct{}
 
 func (unlogged) Append([]Exception) error { return nil }
+func (unlogged) Prune(time.Time) error    { return nil }
 
 // Plan says what a run of the flow would do now to at most so many real records.
 // It is the run itself, over an overlay of the ledger and with a destination that

@@ -14,10 +14,11 @@ import (
 
 // The pace of a daemon.
 const (
-	defaultEvery = time.Minute      // between runs of a flow that has neither every nor cron
-	firstRetry   = 5 * time.Second  // before a flow whose system failed runs again; doubled each time
-	lastRetry    = 5 * time.Minute  // no such wait is longer
-	defaultBeat  = 10 * time.Second // between two looks of the scheduler, so that whoever watches it sees it alive
+	defaultEvery = time.Minute               // between runs of a flow that has neither every nor cron
+	never        = 10 * 365 * 24 * time.Hour // until a cron line that finds no day for years
+	firstRetry   = 5 * time.Second           // before a flow whose system failed runs again; doubled each time
+	lastRetry    = 5 * time.Minute           // no such wait is longer
+	defaultBeat  = 10 * time.Second          // between two looks of the scheduler, so that whoever watches it sees it alive
 )
 
 // schedule says when which flow runs. It outlives the rulesets.
@@ -76,6 +77,7 @@ func (e *Engine) Schedule() []FlowStatus {
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	e.watchers.Go(func() { e.retain(ctx, stop) })
 	var adopted *rules.Ruleset
 	var runs sync.WaitGroup
 	for ctx.Err() == nil {
@@ -245,7 +247,10 @@ func (e *Engine) nextDue(f *scheduled, now time.Time, interrupted bool) time.Tim
 // regular is when the flow is due by its own clock.
 func (f *scheduled) regular(now time.Time) time.Time {
 	if f.flow.Schedule != nil {
-		return f.flow.Schedule.Next(now)
+		if next := f.flow.Schedule.Next(now); !next.IsZero() {
+			return next
+		}
+		return now.Add(never)
 	}
 	every := f.flow.Every
 	if every <= 0 {

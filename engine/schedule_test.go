@@ -323,12 +323,12 @@ func TestApply(t *testing.T) {
 // TestActsGoBetween: who needs a flow for itself gets it, and the flow goes on.
 func TestActsGoBetween(t *testing.T) {
 	t.Parallel()
-	d := start(t, rulesetText{batch: `pause = "1h"`}, func(d *running) {
+	d := start(t, rulesetText{batch: `pause = "2h"`}, func(d *running) {
 		for _, no := range []string{"A-1", "A-2", "A-3"} {
 			d.order(no, 1, nil, "open")
 		}
 	})
-	d.until("the run pauses between batches", func() bool { return d.clock.waits(time.Hour) })
+	d.until("the run pauses between batches", func() bool { return d.clock.waits(2 * time.Hour) })
 	called := false
 	if err := d.engine.Exclusive("orders", func() error {
 		called = true
@@ -337,8 +337,8 @@ func TestActsGoBetween(t *testing.T) {
 		t.Error(err, called)
 	}
 	for range 2 {
-		d.until("the flow goes on", func() bool { return d.clock.waits(time.Hour) })
-		d.clock.move(time.Hour)
+		d.until("the flow goes on", func() bool { return d.clock.waits(2 * time.Hour) })
+		d.clock.move(2 * time.Hour)
 	}
 	d.until("all is sold", func() bool { return strings.Count(d.sold(), "\n") == 2 })
 }

@@ -37,8 +37,29 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 		Part: b.part.Name, From: b.from, To: b.to, Again: b.again || b.unit, Read: int64(len(b.items)),
 		Counts: b.counts, Digest: d.of.set.Digest, Pass: d.header.Pass, Time: d.now(),
 	}
-	d.header.Journal++ // the number this row will have
-	return s, nil
+	return s, d.number(s.Journal)
+}
+
+// number says which row of the journal this one will be: the next, or the last one
+// where it continues that.
+func (d *deliverer) number(row *JournalRow) error {
+	if d.last == nil && d.header.Journal > 0 && d.observer == nil {
+		rows, err := d.ledger.Journal(d.header.Journal-1, 1)
+		if err != nil {
+			return fmt.Errorf("read the journal of flow %s: %w", d.flow.Name, err)
+		}
+		if len(rows) == 1 {
+			d.last = &rows[0]
+		}
+	}
+	row.Since = row.Time
+	if d.observer != nil || !row.continues(d.last) {
+		d.header.Journal++
+	}
+	last := *row
+	last.Number = d.header.Journal
+	d.last = &last
+	return nil
 }
 
 // settleItems lets each key's entry take the outcomes of its items, in order, and

@@ -56,7 +56,15 @@ func (v *verifier) violate(format string, args ...any) {
 }
 
 func (v *verifier) journal() error {
-	for after := uint64(0); ; {
+	base, err := v.ledger.Base()
+	if err != nil {
+		return err
+	}
+	v.Batches, v.Read, v.counts = base.Batches, base.Read, base.Counts
+	if base.Positions != nil {
+		v.positions = base.Positions
+	}
+	for after := base.Row; ; {
 		rows, err := v.ledger.Journal(after, verifyPage)
 		if err != nil || len(rows) == 0 {
 			return err
@@ -75,7 +83,7 @@ func (v *verifier) journalRow(row *JournalRow, before uint64) {
 	if sum := row.Counts.Sum(); sum != row.Read {
 		v.violate("journal row %d: %d rows read and %d outcomes", row.Number, row.Read, sum)
 	}
-	v.Batches++
+	v.Batches += max(row.Batches, 1)
 	v.Read += row.Read
 	v.counts.Add(&row.Counts)
 	if row.Again {

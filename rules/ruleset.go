@@ -42,7 +42,7 @@ type LogSettings struct {
 }
 
 // Retain says how long what is closed is kept; 0 is for ever.
-type Retain struct{ Records, Journal, Exceptions time.Duration }
+type Retain struct{ Journal, Exceptions time.Duration }
 
 // Connector is another system, and how to reach it.
 type Connector struct {

@@ -77,10 +77,9 @@ func (l *ledger) putJournal(b *bolt.Bucket, h *engine.Header, s *engine.Settleme
 	if s.Journal == nil {
 		return nil
 	}
-	h.Journal++
-	s.Journal.Number = h.Journal
-	h.Read += s.Journal.Read
-	h.Counts.Add(&s.Journal.Counts)
+	if err := l.countRow(b, h, s.Journal); err != nil {
+		return err
+	}
 	sealed, err := sealedJSON(s.Journal)
 	if err != nil {
 		return err
@@ -95,6 +94,27 @@ func (l *ledger) putJournal(b *bolt.Bucket, h *engine.Header, s *engine.Settleme
 	}
 	position := append([]byte{version}, *s.Position...)
 	return b.Bucket(positionsBucket).Put(partKey(s.Journal.Part), seal(position, 0))
+}
+
+// countRow adds a row to the totals. One that continues the last row stands in its place.
+func (l *ledger) countRow(b *bolt.Bucket, h *engine.Header, row *engine.JournalRow) error {
+	read, counts := row.Read, row.Counts
+	if row.Number > 0 && row.Number == h.Journal {
+		var last engine.JournalRow
+		if err := unsealJSON(b.Bucket(journalBucket).Get(number(row.Number)), &last); err != nil {
+			return l.damaged("journal", number(row.Number), err)
+		}
+		read -= last.Read
+		for o := range counts {
+			counts[o] -= last.Counts[o]
+		}
+	} else {
+		h.Journal++
+		row.Number = h.Journal
+	}
+	h.Read += read
+	h.Counts.Add(&counts)
+	return nil
 }
 
 func (l *ledger) putEntries(b *bolt.Bucket, h *engine.Header, s *engine.Settlement) error {

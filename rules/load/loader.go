@@ -157,7 +157,7 @@ func (l *loader) settingsBlock() {
 		log.done()
 	}
 	if retain := b.one("retain"); retain != nil {
-		s.Retain = rules.Retain{Records: retain.duration("records", 0), Journal: retain.duration("journal", 0), Exceptions: retain.duration("exceptions", 0)}
+		s.Retain = rules.Retain{Journal: retain.duration("journal", 0), Exceptions: retain.duration("exceptions", 0)}
 		retain.done()
 	}
 	if reload := b.one("reload"); reload != nil {
