@@ -80,7 +80,7 @@ func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception
 				entry.Pass = d.header.Pass
 			}
 			if s.Entries == nil {
-				s.Entries = make([]KeyEntry, 0, len(b.order))
+				s.Entries = entrySlabs.take(len(b.order))[:0]
 			}
 			s.Entries = append(s.Entries, KeyEntry{b.items[items[0]].key, entry})
 		}

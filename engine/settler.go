@@ -156,7 +156,7 @@ func (s *settler) settle(done *settling) error {
 	s.inflight.leave(done.batch)
 	s.account(done.batch)
 	if s.observer == nil && !done.batch.shared {
-		done.batch.release()
+		done.release()
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ var (
 	hashSlabs  slabs[record.Hash]
 	itemSlabs  slabs[item]
 	orderSlabs slabs[int32]
+	entrySlabs slabs[KeyEntry]
 )
 
 // take returns a slab of n elements that may hold anything.
@@ -43,6 +44,11 @@ func (s *slabs[T]) put(slab []T) {
 }
 
 // release gives the memory of a settled batch back.
+func (s *settling) release() {
+	entrySlabs.put(s.settlement.Entries)
+	s.batch.release()
+}
+
 func (b *batch) release() {
 	valueSlabs.put(b.records)
 	valueSlabs.put(b.values)

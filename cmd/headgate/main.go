@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,17 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
-func main() { os.Exit(Main()) }
+// gcPercent is how much garbage there may be, in percent of what is in use. In use are
+// the batches on their way, some 15 MiB a flow, however many records there are: room
+// for twice that saves a twentieth of a run's time. GOGC says otherwise.
+const gcPercent = 200
+
+func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	os.Exit(Main())
+}
 
 // Main runs the command and returns its exit code.
 func Main() int {

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"text/tabwriter"
@@ -52,6 +53,9 @@ func printTable() {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200) // as cmd/headgate does
+	}
 	code := m.Run()
 	removeBinary()
 	printTable()
