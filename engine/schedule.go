@@ -273,7 +273,11 @@ func (e *Engine) tell(f *scheduled, s *Summary) {
 	switch {
 	case trouble != "" && f.told == "":
 		e.notify(Event{Kind: EventFailing, Flow: f.Flow, Sample: trouble})
-		log.Error("flow failed; it is tried again, and this is not logged again", "error", trouble, "hint", connectors.HintOf(s.Err))
+		attrs := []any{"error", trouble}
+		if hint := connectors.HintOf(s.Err); hint != "" {
+			attrs = append(attrs, "hint", hint)
+		}
+		log.Error("flow failed; it is tried again, and this is not logged again", attrs...)
 	case trouble == "" && f.told != "":
 		e.notify(Event{Kind: EventRecovered, Flow: f.Flow, Sample: f.told})
 		log.Info("flow recovered", "failed_before", f.told)

@@ -131,7 +131,7 @@ func room(dir string) error {
 		return fmt.Errorf("ask how much room is left in %s: %w", dir, err)
 	}
 	if free := fs.Bavail * uint64(fs.Bsize); free < leastRoom {
-		return fmt.Errorf("only %d MiB are free in %s, and %d are needed: make room and run again; nothing was lost", free>>20, dir, leastRoom>>20)
+		return fmt.Errorf("only %d MiB are free in %s, and %d are needed: make room: nothing was lost, and it goes on when there is", free>>20, dir, leastRoom>>20)
 	}
 	return nil
 }
