@@ -30,7 +30,10 @@ type batch struct {
 	items    []item
 	order    []int32 // items by key, then by place: what a sorted ledger walk needs
 
-	links []link // of the items
+	links    []link       // of the items
+	examined []record.Key // suspects that it settles, whether they are still there or not
+	suspects []Suspects   // records of other flows that do not look as they were delivered
+	wake     []*witness   // whose flows are to be told
 
 	records, values, sends []record.Value // the slabs of the items' own slices
 	hashes                 []record.Hash
@@ -61,22 +64,27 @@ type item struct {
 	verdict rules.Verdict
 	reread  bool // judged again because a fact was lacking
 
-	link    *link         // the ids known of the record; nil: its systems give none
-	entry   Entry         // what the ledger had
-	open    *OpenRecord   // what waits under its key, or nil
-	current record.Row    // the destination's columns this flow may write, or nil
-	held    record.Record // the record as the destination has it, or nil: only where rules need it
-	decided bool
-	outcome Outcome
-	asked   bool // the destination was asked
-	op      connectors.Op
-	send    []record.Value // what is sent: values without what is equal or not ours
-	toID    record.Value
-	answer  string // the destination's words
+	link     *link         // the ids known of the record; nil: its systems give none
+	entry    Entry         // what the ledger had
+	open     *OpenRecord   // what waits under its key, or nil
+	look     bool          // the destination is asked even when nothing changed in the source
+	known    bool          // it was asked, and the ledger says the same already
+	current  record.Row    // the destination's columns this flow may write, or nil
+	held     record.Record // the record as the destination has it, or nil: only where rules need it
+	decided  bool
+	conflict *conflict // nil: nobody else changed it
+	outcome  Outcome
+	asked    bool // the destination was asked
+	op       connectors.Op
+	send     []record.Value // what is sent: values without what is equal or not ours
+	toID     record.Value
+	answer   string // the destination's words
 }
 
 // empty reports whether there is nothing to settle: no record, and no position that moves.
-func (b *batch) empty() bool { return len(b.items) == 0 && (b.again || b.from == b.to) }
+func (b *batch) empty() bool {
+	return len(b.items) == 0 && len(b.examined) == 0 && (b.again || b.from == b.to)
+}
 
 // stopped reports whether judging stopped the item.
 func (it *item) stopped() bool { return it.verdict.Severity >= rules.Hold }

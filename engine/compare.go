@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"headgate/connectors"
@@ -33,7 +34,7 @@ func (d *decider) compareAll(ctx context.Context, b *batch, ask []int32, now tim
 		}
 		n := len(d.own.Columns)
 		it.send, slab = slab[:n:n], slab[n:]
-		d.compare(it)
+		d.compare(it, now)
 	}
 	return nil
 }
@@ -82,7 +83,7 @@ func (d *decider) afterCurrent(it *item, verdict rules.Verdict, now time.Time) {
 
 // compare decides between create, update and nothing, and what is sent: promise 5,
 // a flow never changes a column its destination owns.
-func (d *decider) compare(it *item) {
+func (d *decider) compare(it *item, now time.Time) {
 	if d.simulated(it) {
 		d.compareSimulated(it)
 		return
@@ -91,10 +92,17 @@ func (d *decider) compare(it *item) {
 		d.compareAbsent(it)
 		return
 	}
-	changed := false
+	if it.conflict = d.findForeign(it); it.isForeign() && d.flow.OnConflict == rules.HoldConflict {
+		d.stop(it, d.foreignChange(it), now)
+		return
+	}
+	changed, k := false, -1
 	for c, update := range d.own.Update {
+		if update {
+			k++
+		}
 		v := it.values[c]
-		if v.IsNull() && d.own.KeepOnNull[c] {
+		if v.IsNull() && d.own.KeepOnNull[c] || update && it.keeps(k) {
 			continue
 		}
 		if (update || d.fillsID(c, it)) && !v.IsAbsent() && !sameValue(v, it.current[c]) {
@@ -104,11 +112,25 @@ func (d *decider) compare(it *item) {
 	switch {
 	case !changed:
 		it.decide(Unchanged)
+		d.knew(it)
 	case !d.flow.Update:
 		it.decide(Skipped)
 	default:
 		it.op = connectors.Update
 		it.decide(Updated)
+	}
+}
+
+// knew notes a record that was asked about and is as the ledger says: nothing of it
+// is written anew.
+func (d *decider) knew(it *item) {
+	e := &it.entry
+	if !it.look || it.isForeign() || e.Outcome.Open() || !e.Stopped.IsZero() || !d.asDelivered(it) || e.Number == 0 {
+		return
+	}
+	it.known = it.conflict == nil && e.Shown == nil || it.conflict != nil && slices.Equal(it.conflict.shown, e.Shown)
+	if it.known {
+		d.seen.set(e.Number)
 	}
 }
 

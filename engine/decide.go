@@ -14,15 +14,21 @@ import (
 // the destination, and decides what is to be done. Nothing it does is durable.
 type decider struct {
 	*run
-	judge   *judge
-	entries []Entry
-	keys    []record.Key
-	tripped bool
+	judge     *judge
+	entries   []Entry
+	keys      []record.Key
+	tripped   bool
+	digest    []byte
+	witnesses []*witness
 }
 
 func (r *run) decideAll(ctx context.Context, in <-chan *batch, out chan<- *batch) error {
 	defer close(out)
 	d := &decider{run: r, judge: newJudge(r)}
+	var err error
+	if d.witnesses, err = r.openWitnesses(); err != nil {
+		return err
+	}
 	for b := range in {
 		if !r.inflight.enter(b) || d.tripped {
 			continue
@@ -49,6 +55,9 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 		return err
 	}
 	if err := d.knowIDs(b); err != nil {
+		return err
+	}
+	if err := d.suspect(b); err != nil {
 		return err
 	}
 	now := d.now()
@@ -94,7 +103,7 @@ func (d *decider) lookUp(b *batch) error {
 	for k, i := range b.order {
 		b.items[i].entry = entries[k]
 		entries[k] = Entry{} // its hashes belong to the item now
-		if !b.again && !b.items[i].entry.Stopped.IsZero() {
+		if b.items[i].open == nil && !b.items[i].entry.Stopped.IsZero() {
 			waiting = append(waiting, i)
 		}
 	}
@@ -139,6 +148,8 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 		d.stop(it, it.verdict, now)
 	case same && seen:
 		it.decide(Duplicate)
+	case same && !it.stopped() && (it.look || d.suspected[it.key]):
+		it.look = true // the destination may have changed it
 	case same:
 		it.decide(Unchanged)
 		if e.Number > 0 {

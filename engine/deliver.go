@@ -31,6 +31,9 @@ func (d *deliverer) deliverAll(ctx context.Context, in <-chan *batch, out chan<-
 			if err := d.complete(ctx, b.changes); err != nil {
 				return err
 			}
+			if err := d.lookBack(ctx, b.changes); err != nil {
+				return err
+			}
 		}
 		settlement, err := d.settlement(ctx, b)
 		if err != nil {

@@ -52,22 +52,24 @@ type RunOptions struct {
 
 // Summary is what one run of a flow did.
 type Summary struct {
-	Flow    string
-	Entity  string
-	From    string // connector.resource
-	To      string
-	Mode    rules.Mode
-	Read    int64
-	Counts  Counts
-	Asked   int64 // of Unchanged: found equal in the destination; the others were settled before
-	Stops   []StopCount
-	Warned  int64 // records that passed with a warning
-	Batches int64
-	Elapsed time.Duration
-	Paused  string // why the flow is paused
-	Limited bool   // the run ended at its limit, not at the end of the source
-	Err     error  // why the run of this flow ended early: a system, never a record
-	Open    int64  // exceptions that wait now
+	Flow   string
+	Entity string
+	From   string // connector.resource
+	To     string
+	Mode   rules.Mode
+	Read   int64
+	Counts Counts
+	Asked  int64 // of Unchanged: found equal in the destination; the others were settled before
+	Stops  []StopCount
+	// Conflicts are records of which another system had changed what it does not own.
+	Conflicts int64
+	Warned    int64 // records that passed with a warning
+	Batches   int64
+	Elapsed   time.Duration
+	Paused    string // why the flow is paused
+	Limited   bool   // the run ended at its limit, not at the end of the source
+	Err       error  // why the run of this flow ended early: a system, never a record
+	Open      int64  // exceptions that wait now
 }
 
 // StopCount is how many records one reason stopped.
@@ -110,6 +112,7 @@ type PlanItem struct {
 	Where    string // part and place in it
 	Changes  []PlanChange
 	Failures []record.Reason
+	Note     string     // what another system changed of it, or ""
 	Row      []PlanCell // the row as read, for records that are stopped
 }
 

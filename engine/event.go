@@ -19,6 +19,8 @@ const (
 	EventPaused    = "paused"
 	EventFailing   = "failing"
 	EventRecovered = "recovered"
+	EventConflict  = "conflict" // another system changed what it does not own
+	EventLate      = "late"     // a record is missing in the destination for longer than its flow allows
 )
 
 func (e *Engine) notify(event Event) {

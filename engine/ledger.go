@@ -9,10 +9,11 @@ import (
 // Entry is what a ledger knows of one key of its flow. Its zero value is nothing.
 type Entry struct {
 	Outcome     Outcome            // the latest outcome that was not Unchanged, Duplicate or Superseded
-	Delivered   bool               // the destination has (or is known to have) the record: the four fields below speak of it
+	Delivered   bool               // the destination has (or is known to have) the record: the five fields below speak of it
 	Fingerprint record.Fingerprint // of the columns this flow may write, as delivered
 	Shape       record.Hash        // of the names of those columns: other hashes say nothing of these columns
 	Hashes      []record.Hash      // one a column this flow may write, as delivered
+	Shown       []record.Hash      // one a column: what the destination shows instead and is left, 0: nothing else; nil: of none
 	Version     record.Value       // the version delivered, or absent
 	Stopped     record.Fingerprint // of the row that was rejected, held or skipped, so that the same one is not told twice; zero: none
 	Pass        uint64             // the pass that wrote this entry
@@ -139,8 +140,10 @@ type Settlement struct {
 	ToIDs    []Identifier     // ids of the destination resource, in key order
 	Position *record.Position // of Journal.Part
 	Mark     *string
-	Intent   *Intent // of the batch that comes next; every settlement closes the intent before
-	Header   *Header // From, To, First, Digest, Pass, Ended, Paused, PausedAt; the ledger keeps the rest itself
+	Intent   *Intent      // of the batch that comes next; every settlement closes the intent before
+	Suspects []Suspects   // records of other flows that their flows have to look at
+	Examined []record.Key // suspects of this flow that it looked at
+	Header   *Header      // From, To, First, Digest, Pass, Ended, Paused, PausedAt; the ledger keeps the rest itself
 }
 
 // Ledger is the durable memory of one flow. It is safe for one writer and many readers.
@@ -169,6 +172,9 @@ type Ledger interface {
 	Prune(before time.Time, most int) (pruned int, err error)
 	// SetPosition moves a part by hand: "" reads it again from its beginning.
 	SetPosition(part string, to record.Position, why string) error
+	// Suspects returns at most limit keys after the given one, in order, of records
+	// that another flow found changed in the destination.
+	Suspects(after record.Key, limit int) ([]record.Key, error)
 	// Entries returns at most limit entries whose keys come after the given one.
 	Entries(after record.Key, limit int) ([]KeyEntry, error)
 }

@@ -167,6 +167,10 @@ func (o *overlay) Entries(after record.Key, limit int) ([]KeyEntry, error) {
 	return o.below.Entries(after, limit)
 }
 
+func (o *overlay) Suspects(after record.Key, limit int) ([]record.Key, error) {
+	return o.below.Suspects(after, limit)
+}
+
 // unwritten is a ledger that nothing was settled into.
 type unwritten struct{}
 
@@ -179,6 +183,7 @@ func (unwritten) Journal(uint64, int) ([]JournalRow, error)         { return nil
 func (unwritten) Entries(record.Key, int) ([]KeyEntry, error)       { return nil, nil }
 func (unwritten) Base() (Base, error)                               { return Base{}, nil }
 func (unwritten) Prune(time.Time, int) (int, error)                 { return 0, errUnwritten }
+func (unwritten) Suspects(record.Key, int) ([]record.Key, error)    { return nil, nil }
 func (unwritten) Settle(*Settlement) error                          { return errUnwritten }
 func (unwritten) SetPosition(string, record.Position, string) error { return errUnwritten }
 

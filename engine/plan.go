@@ -120,6 +120,9 @@ func (p *planner) add(b *batch, it *item) {
 		Key: p.keyText(it), Outcome: it.outcome, Where: p.where(b, it),
 		Failures: it.verdict.Failures,
 	}
+	if it.isForeign() {
+		item.Note = p.foreignText(it) + ": " + conflictWords[p.flow.OnConflict]
+	}
 	switch {
 	case it.outcome.Open():
 		item.Row = p.cells(it)

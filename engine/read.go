@@ -46,6 +46,9 @@ func (rd *reader) pass(ctx context.Context) error {
 		if err := rd.readOpen(ctx); err != nil {
 			return err
 		}
+		if err := rd.readSuspects(ctx); err != nil {
+			return err
+		}
 	}
 	var parts []connectors.Part
 	list := func() error {
@@ -241,6 +244,9 @@ func (rd *reader) readOpen(ctx context.Context) error {
 func (rd *reader) dueAgain(o *OpenRecord) bool {
 	if len(o.Key) == 0 || o.Key[0] == unitSpace {
 		return false // a refused unit is judged when its part is read
+	}
+	if _, unknown := rd.intents[o.Key]; unknown {
+		return true // R5
 	}
 	return o.Outcome == Held || o.Digest != rd.flow.Digest
 }

@@ -162,7 +162,10 @@ type run struct {
 	stopReading context.CancelFunc
 
 	header    Header
-	settledTo uint64 // the journal row settled last before this run
+	settledTo uint64                            // the journal row settled last before this run
+	unknown   *Intent                           // of the last run, whose end is not known
+	intents   map[record.Key]record.Fingerprint // the same, by key
+	suspected map[record.Key]bool               // to be compared when they are read
 	guard     guard
 	seen      bitmap // entries met unchanged in this pass
 	inflight  *inflight
@@ -195,7 +198,7 @@ func (r *run) run(ctx context.Context) error {
 	defer context.AfterFunc(workCtx, r.stopReading)()
 	judged, decided := make(chan *batch, ahead), make(chan *batch, ahead)
 	announced, applied := make(chan *batch, openBatches), make(chan *settling, openBatches)
-	settler := &settler{run: r, in: decided, announced: announced, applied: applied, first: r.header}
+	settler := &settler{run: r, in: decided, announced: announced, applied: applied, first: r.header, left: r.unknown}
 	deliverer := &deliverer{run: r, judge: newJudge(r)}
 	work.Go(func() error { return r.read(ctx, workCtx, judged) })
 	work.Go(func() error { return r.decideAll(workCtx, judged, decided) })
@@ -221,6 +224,10 @@ func (r *run) begin(ctx context.Context) error {
 		// R5: an open intent is an unknown answer. Nothing is assumed of its records:
 		// they come after the settled position, are read again, looked up and compared.
 		r.log.Info("the last run ended while a batch was being written; its records are looked up again", "records", len(intent.Keys))
+		r.unknown, r.intents = intent, make(map[record.Key]record.Fingerprint, len(intent.Keys))
+		for i, key := range intent.Keys {
+			r.intents[key] = intent.Hashes[i]
+		}
 	}
 	if r.header.Pass == 0 || r.header.Ended {
 		r.header.Pass++

@@ -30,6 +30,14 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 	for i := range b.items {
 		b.counts[b.items[i].outcome]++
 	}
+	s.Suspects, s.Examined = b.suspects, b.examined
+	if d.suspected != nil && !b.again {
+		for i := range b.items {
+			if key := b.items[i].key; d.suspected[key] {
+				s.Examined = append(s.Examined, key)
+			}
+		}
+	}
 	if !b.again && !b.unit {
 		s.Position = &b.to
 	}
@@ -93,6 +101,9 @@ func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool,
 	e := &it.entry
 	switch it.outcome {
 	case Created, Updated, Unchanged:
+		if it.known {
+			return false, nil
+		}
 		if it.outcome == Unchanged && !it.asked && (e.Stopped.IsZero() || it.stopped()) {
 			return false, nil
 		}
@@ -121,10 +132,31 @@ func closedAs(o Outcome) string {
 func (d *deliverer) delivered(it *item) {
 	e := &it.entry
 	e.Outcome, e.Delivered, e.Stopped = it.outcome, true, record.Fingerprint{}
+	before, sameShape := e.Hashes, e.Shape == d.shape && len(e.Hashes) == len(it.hashes)
 	e.Fingerprint, e.Shape = it.print, d.shape
-	e.Hashes = it.hashes
+	e.Hashes, e.Shown = it.hashes, nil
+	if sameShape {
+		d.keepUntouched(e, before)
+	}
+	if it.conflict != nil {
+		e.Shown = it.conflict.shown
+	}
 	if d.versioned {
 		e.Version = it.record[d.flow.From.Entity.Version]
+	}
+}
+
+// keepUntouched keeps what was delivered before of the columns that this delivery
+// left as they were.
+func (d *deliverer) keepUntouched(e *Entry, before []record.Hash) {
+	k := -1
+	for c, update := range d.own.Update {
+		if !update {
+			continue
+		}
+		if k++; d.untouched(e.Hashes[k], c) {
+			e.Hashes[k] = before[k]
+		}
 	}
 }
 
@@ -178,6 +210,8 @@ func (d *deliverer) closing(b *batch, it *item, why string) []Exception {
 
 // account adds a settled batch to what the run tells.
 func (r *run) account(b *batch) {
+	r.tellForeign(b)
+	r.wakeSuspected(b)
 	r.observe(b)
 	for _, event := range b.news {
 		r.notify(event)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"headgate/engine/record"
 )
 
 // openBatches is how many batches are announced at most: one that is applied, and
@@ -28,6 +30,7 @@ type settler struct {
 	final     bool             // the source has ended, and all of it came by
 	tripped   *batch           // the batch the guard stopped
 	failure   error            // why nothing more is announced
+	left      *Intent          // of the run before: what of it was not looked up yet (R5)
 }
 
 // settling is a batch whose effects are done and whose settlement is due.
@@ -143,6 +146,9 @@ func (s *settler) settle(done *settling) error {
 	if done != nil {
 		settlement = done.settlement
 	}
+	if done != nil {
+		s.resolve(done.batch)
+	}
 	if settlement.Intent = s.intent(); done == nil && settlement.Intent == nil {
 		return nil
 	}
@@ -172,7 +178,7 @@ func (r *run) commit(s *Settlement) error {
 
 // intent is what may be written from now on until the next transaction.
 func (s *settler) intent() *Intent {
-	var all *Intent
+	all := s.left
 	for _, b := range slices.Concat(s.open, s.next) {
 		switch {
 		case b.intent == nil:
@@ -186,6 +192,27 @@ func (s *settler) intent() *Intent {
 		}
 	}
 	return all
+}
+
+// resolve closes what a settled batch says about the intent of the run before.
+func (s *settler) resolve(b *batch) {
+	if s.left == nil {
+		return
+	}
+	settled := make(map[record.Key]bool, len(b.items))
+	for i := range b.items {
+		settled[b.items[i].key] = true
+	}
+	left := *s.left
+	left.Keys, left.Hashes = nil, nil
+	for i, key := range s.left.Keys {
+		if !settled[key] {
+			left.Keys, left.Hashes = append(left.Keys, key), append(left.Hashes, s.left.Hashes[i])
+		}
+	}
+	if s.left = &left; len(left.Keys) == 0 {
+		s.left = nil
+	}
 }
 
 // end ends the pass, or tells why it ended before its end. What the deliverer left

@@ -286,7 +286,7 @@ type Guard struct {
 }
 
 // AlertKinds are the events an alert may be about, what matters most first.
-var AlertKinds = []string{"reload_failed", "paused", "failing", "in_doubt", "rejected", "held", "late", "recovered"}
+var AlertKinds = []string{"reload_failed", "paused", "failing", "in_doubt", "rejected", "held", "conflict", "late", "recovered"}
 
 // Alert tells people about what waits for them.
 type Alert struct {

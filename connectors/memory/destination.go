@@ -234,6 +234,14 @@ func (w *writer) set(row record.Row, c connectors.Change) {
 			row[w.write[i]] = v
 		}
 	}
+	if w.table.Store == nil {
+		return
+	}
+	named := w.table.named(row)
+	w.table.Store(named)
+	for i, name := range w.table.columns {
+		row[i] = named[name]
+	}
 }
 
 // refusal says why the row may not be written at place at (-1: a new one), or "".
@@ -248,11 +256,15 @@ func (w *writer) refusal(op connectors.Op, row record.Row, at int) (code, words 
 	if w.table.Refuse == nil {
 		return "", ""
 	}
+	return w.table.Refuse(op, w.table.named(row))
+}
+
+func (t *Table) named(row record.Row) map[string]record.Value {
 	named := make(map[string]record.Value, len(row))
-	for i, name := range w.table.columns {
+	for i, name := range t.columns {
 		named[name] = row[i]
 	}
-	return w.table.Refuse(op, named)
+	return named
 }
 
 func refused(code, words string) connectors.Receipt {

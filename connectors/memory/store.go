@@ -22,6 +22,8 @@ type Table struct {
 	// Refuse is asked before a row is written, with the row as it would then be.
 	// A code that is not "" refuses this row alone.
 	Refuse func(op connectors.Op, row map[string]record.Value) (code, words string)
+	// Store changes a row before it is kept, as triggers and narrow columns do.
+	Store func(row map[string]record.Value)
 	// Unique names columns that no two rows may share; the key always is unique.
 	Unique []string
 	// Serial is a column that counts rows from 1 when they are created, or "".

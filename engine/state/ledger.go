@@ -16,6 +16,7 @@ var (
 	opensBucket     = []byte("open")
 	positionsBucket = []byte("positions")
 	journalBucket   = []byte("journal")
+	suspectsBucket  = []byte("suspects")
 	headerKey       = []byte("header")
 	intentKey       = []byte("intent")
 )
@@ -210,6 +211,21 @@ func encodeOpen(o *engine.OpenRecord) ([]byte, error) {
 		Outcome: o.Outcome, Exception: o.Exception, Part: o.Part, Where: o.Where, Row: record.AppendRow(nil, o.Row), Columns: o.Columns,
 		Broken: o.Broken, Digest: o.Digest, Since: o.Since.UnixNano(), Attempts: o.Attempts,
 	})
+}
+
+// Suspects implements engine.Ledger.
+func (l *ledger) Suspects(after record.Key, limit int) (keys []record.Key, err error) {
+	err = l.view(func(b *bolt.Bucket) error {
+		suspects := b.Bucket(suspectsBucket)
+		if suspects == nil {
+			return nil
+		}
+		return walk(suspects, []byte(after), limit, func(k, _ []byte) error {
+			keys = append(keys, record.Key(k))
+			return nil
+		})
+	})
+	return keys, err
 }
 
 // Intent implements engine.Ledger.

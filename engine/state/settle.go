@@ -29,6 +29,9 @@ func (l *ledger) Settle(s *engine.Settlement) error {
 				return err
 			}
 		}
+		if err := l.putSuspects(tx, b, s); err != nil {
+			return err
+		}
 		if err := l.putIDs(tx, s); err != nil {
 			return err
 		}
@@ -169,6 +172,33 @@ func (l *ledger) putIntent(b *bolt.Bucket, _ *engine.Header, s *engine.Settlemen
 		return b.Delete(intentKey)
 	}
 	return b.Put(intentKey, sealedIntent(s.Intent))
+}
+
+// putSuspects notes what other flows have to look at, and forgets what this one did.
+func (l *ledger) putSuspects(tx *bolt.Tx, b *bolt.Bucket, s *engine.Settlement) error {
+	if own := b.Bucket(suspectsBucket); own != nil {
+		for _, key := range s.Examined {
+			if err := own.Delete([]byte(key)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, other := range s.Suspects {
+		b := tx.Bucket(ledgersBucket).Bucket([]byte(other.Ledger))
+		if b == nil {
+			continue // dropped meanwhile: it delivered nothing that could be changed
+		}
+		suspects, err := b.CreateBucketIfNotExists(suspectsBucket)
+		if err != nil {
+			return err
+		}
+		for _, key := range other.Keys {
+			if err := suspects.Put([]byte(key), []byte{version}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // putIDs keeps the ids of both resources, and which record each id means.

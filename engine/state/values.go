@@ -76,6 +76,7 @@ const (
 	hasDelivered = 1 << iota
 	hasStopped
 	hasVersion
+	hasShown
 )
 
 // appendEntry appends a sealed entry to dst.
@@ -91,6 +92,9 @@ func appendEntry(dst []byte, e *engine.Entry) []byte {
 	if !e.Version.IsAbsent() {
 		flags |= hasVersion
 	}
+	if e.Delivered && len(e.Shown) > 0 {
+		flags |= hasShown
+	}
 	dst = append(dst, version, byte(e.Outcome), flags)
 	dst = binary.AppendUvarint(dst, e.Pass)
 	dst = binary.AppendUvarint(dst, uint64(e.Number))
@@ -99,9 +103,10 @@ func appendEntry(dst []byte, e *engine.Entry) []byte {
 		dst = append(dst, e.Fingerprint[:]...)
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(e.Shape))
 		dst = binary.AppendUvarint(dst, uint64(len(e.Hashes)))
-		for _, h := range e.Hashes {
-			dst = binary.LittleEndian.AppendUint32(dst, uint32(h))
-		}
+		dst = appendHashes(dst, e.Hashes)
+	}
+	if flags&hasShown != 0 {
+		dst = appendHashes(binary.AppendUvarint(dst, uint64(len(e.Shown))), e.Shown)
 	}
 	if flags&hasStopped != 0 {
 		dst = append(dst, e.Stopped[:]...)
@@ -110,6 +115,13 @@ func appendEntry(dst []byte, e *engine.Entry) []byte {
 		dst = record.AppendValue(dst, e.Version)
 	}
 	return seal(dst, start)
+}
+
+func appendHashes(dst []byte, hashes []record.Hash) []byte {
+	for _, h := range hashes {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(h))
+	}
+	return dst
 }
 
 // decodeEntry decodes an entry. Nothing but its hashes, and a version, is new.
@@ -133,6 +145,15 @@ func decodeEntry(b []byte, e *engine.Entry, hashes *record.Hashes) error {
 			}
 		} else {
 			r.bad = true
+		}
+	}
+	if flags&hasShown != 0 {
+		n := r.uvarint()
+		if r.bad = r.bad || n == 0 || n > uint64(len(r.b)/4) || flags&hasDelivered == 0; !r.bad {
+			e.Shown = make([]record.Hash, n)
+			for i := range e.Shown {
+				e.Shown[i] = record.Hash(r.uint32())
+			}
 		}
 	}
 	if flags&hasStopped != 0 {
