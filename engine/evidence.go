@@ -108,16 +108,30 @@ type KeyError struct {
 
 // Error says which parts a key has.
 func (e *KeyError) Error() string {
-	names := make([]string, 0, len(e.Entity.Schema.Key))
-	for _, f := range e.Entity.Schema.Key {
-		field := e.Entity.Schema.Fields[f]
+	return "key " + e.Text + " is not a key of entity " + e.Entity.Name + ": give " + KeyParts(e.Entity)
+}
+
+// KeyParts says what a key of the entity is made of, for people.
+func KeyParts(entity *rules.Entity) string {
+	names := make([]string, 0, len(entity.Schema.Key))
+	for _, f := range entity.Schema.Key {
+		field := entity.Schema.Fields[f]
 		names = append(names, field.Name+" ("+field.Kind.String()+")")
 	}
-	return "key " + e.Text + " is not a key of entity " + e.Entity.Name + ": give " + strings.Join(names, " / ")
+	return strings.Join(names, " / ")
 }
 
 // LedgerKey returns the key under which a ledger keeps the record with this key.
 func LedgerKey(key record.Key) record.Key { return record.Key(keyedSpace) + key }
+
+// RecordKey returns the key of the record that a ledger keeps under this key; false
+// where it keeps what has no key.
+func RecordKey(key record.Key) (record.Key, bool) {
+	if key == "" || key[0] != keyedSpace {
+		return "", false
+	}
+	return key[1:], true
+}
 
 // shownRow is the row without columns that feed a sensitive field, or feed none.
 func (r *run) shownRow(it *item) json.RawMessage {

@@ -150,6 +150,24 @@ func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, ref
 	return dst, v
 }
 
+// KeepsReference reports whether the destination has a column for headgate's reference.
+func (w *Worker) KeepsReference() bool { return w.own.Reference >= 0 }
+
+// Reference returns what the reference column holds of the record with these key
+// fields, whose name by headgate is name; "" where that cannot be made.
+func (w *Worker) Reference(key record.Record, name string) string {
+	writing := w.own.Writes[w.own.Reference]
+	if writing.Program == nil {
+		return key[writing.Field].Text()
+	}
+	input := &expression.Input{Record: key, Names: []record.Value{{}, record.StringValue(name)}}
+	v, err := w.mapper.machine.Run(writing.Program, input)
+	if err != nil {
+		return ""
+	}
+	return v.Text()
+}
+
 // list returns the lines of a list field as its column wants them.
 func (w *Worker) list(writing *Writing, r record.Record) record.Value {
 	v := r[writing.Field]

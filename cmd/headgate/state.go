@@ -11,7 +11,6 @@ import (
 	"headgate/connectors/builtin"
 	"headgate/engine"
 	"headgate/engine/control"
-	"headgate/engine/exceptions"
 	"headgate/engine/record"
 	"headgate/engine/state"
 	"headgate/rules"
@@ -97,114 +96,6 @@ func findFlow(set *rules.Ruleset, name string) (*rules.Flow, error) {
 		names = append(names, f.Name)
 	}
 	return nil, fmt.Errorf("no flow is called %q: there are %s", name, strings.Join(names, ", "))
-}
-
-func (a *app) traceCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "trace ENTITY KEY", Short: "what became of a record, in all flows of the entity", Args: cobra.ExactArgs(2),
-		ValidArgsFunction: a.completeRecords,
-		RunE:              func(_ *cobra.Command, args []string) error { return a.trace(args[0], args[1]) },
-	}
-}
-
-func (a *app) trace(entity, text string) (err error) {
-	set, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
-		return err
-	}
-	flows := flowsOf(set, entity)
-	if len(flows) == 0 {
-		return fmt.Errorf("no flow moves an entity called %q", entity)
-	}
-	key, err := engine.ParseKey(flows[0].From.Entity, text)
-	if err != nil {
-		return err
-	}
-	db, err := a.openState(set)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	a.printf("%s %s\n", entity, oneLine(text))
-	for _, f := range flows {
-		if err := a.traceFlow(db, f, key); err != nil {
-			return err
-		}
-	}
-	return a.traceExceptions(set, entity, text)
-}
-
-func (a *app) traceFlow(db *state.DB, f *rules.Flow, key record.Key) error {
-	l := mustLedger(db, f)
-	keys, entries := []record.Key{engine.LedgerKey(key)}, make([]engine.Entry, 1)
-	if err := l.Find(keys, entries); err != nil {
-		return err
-	}
-	p := a.painter()
-	e := &entries[0]
-	a.printf("\nflow %s (%s)\n", p.bold(f.Name), f.Mode)
-	if !e.Known() {
-		a.printf("  never seen\n")
-		return nil
-	}
-	rows, err := l.Journal(e.Journal-1, 1)
-	if err != nil {
-		return err
-	}
-	a.printf("  %s %s", mark(p, e.Outcome), e.Outcome)
-	if len(rows) == 1 {
-		a.printf("  in batch %d of pass %d, %s, under ruleset %s", rows[0].Number, e.Pass, rows[0].Time.UTC().Format("2006-01-02 15:04:05Z"), rows[0].Digest)
-		if rows[0].Part != "" {
-			a.printf(", from %s", oneLine(rows[0].Part))
-		}
-	}
-	a.printf("\n")
-	if e.Delivered && e.Outcome.Open() {
-		a.printf("  an earlier version was delivered\n")
-	}
-	if !e.Version.Missing() {
-		a.printf("  version delivered: %s\n", oneLine(e.Version.Text()))
-	}
-	return a.traceIDs(db, f, key)
-}
-
-func (a *app) traceIDs(db *state.DB, f *rules.Flow, key record.Key) error {
-	for _, r := range []*rules.Resource{f.From, f.To} {
-		ids := make([]record.Value, 1)
-		name := r.Connector.Name + "." + r.Name
-		if err := db.IDs(name, []record.Key{key}, ids); err != nil {
-			return err
-		}
-		if !ids[0].Missing() {
-			a.printf("  id in %s: %s\n", name, oneLine(ids[0].Text()))
-		}
-	}
-	return nil
-}
-
-func (a *app) traceExceptions(set *rules.Ruleset, entity, key string) error {
-	first := true
-	for x, err := range exceptions.Read(a.exceptionsDir(set)) {
-		if _, line := errors.AsType[*exceptions.LineError](err); line {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if x.Entity != entity || x.Key != key {
-			continue
-		}
-		if first {
-			a.printf("\nexceptions\n")
-			first = false
-		}
-		text := x.Outcome.String() + ": " + x.Reason.Message
-		if x.Closed != "" {
-			text = "closed: " + x.Closed
-		}
-		a.printf("  %s  %s  %s\n", x.Time.UTC().Format("2006-01-02 15:04:05Z"), x.ID[:min(8, len(x.ID))], oneLine(text))
-	}
-	return nil
 }
 
 func (a *app) checkpointCommand() *cobra.Command {

@@ -52,6 +52,7 @@ var verbs = map[string]verb{
 	"positions":  of((*Service).Positions),
 	"move":       of((*Service).Move),
 	"verify":     of((*Service).Verify),
+	"trace":      of((*Service).Trace),
 	"reload":     of((*Service).reload),
 }
 
