@@ -86,6 +86,7 @@ type StopCount struct {
 type PlanOptions struct {
 	Limit int      // records read; 0: all
 	Keys  []string // only these, as people write them: parts joined by "/"
+	Only  Outcome  // show only records with this outcome; NoOutcome: all
 	// FromStart reads every part from its beginning, whatever was settled, and tells
 	// what was stopped before as if it were new: what a changed rule would change.
 	FromStart bool
@@ -99,6 +100,7 @@ type Plan struct {
 	To      string
 	Mode    rules.Mode
 	Items   []PlanItem // in the order read
+	Omitted int64      // records that would be shown, and are too many
 	Read    int64
 	Counts  Counts
 	Limited bool   // there is more to read

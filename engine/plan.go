@@ -38,7 +38,7 @@ func (e *Engine) Plan(ctx context.Context, name string, options PlanOptions) (*P
 	if err := r.planOnly(options); err != nil {
 		return nil, err
 	}
-	p := &planner{run: r, plan: &Plan{
+	p := &planner{run: r, only: options.Only, plan: &Plan{
 		Flow: flow.Name, Entity: r.summary.Entity, From: r.summary.From, To: r.summary.To, Mode: flow.Mode, Paused: elsewhere,
 	}}
 	if elsewhere != "" {
@@ -112,10 +112,24 @@ func (r *run) planOnly(options PlanOptions) error {
 type planner struct {
 	*run
 	plan  *Plan
+	only  Outcome // show only these; NoOutcome: all
 	shown []bool
 }
 
+// mostItems is how many records a plan shows: all of them are counted, and nobody
+// reads more, while a plan of everything must not fill the memory of a daemon.
+const mostItems = 10_000
+
 func (p *planner) add(b *batch, it *item) {
+	p.plan.Read++
+	p.plan.Counts[it.outcome]++
+	if p.only != NoOutcome && it.outcome != p.only {
+		return
+	}
+	if len(p.plan.Items) == mostItems {
+		p.plan.Omitted++
+		return
+	}
 	item := PlanItem{
 		Key: p.keyText(it), Outcome: it.outcome, Where: p.where(b, it),
 		Failures: it.verdict.Failures,
@@ -130,8 +144,6 @@ func (p *planner) add(b *batch, it *item) {
 		item.Changes = p.changes(it)
 	}
 	p.plan.Items = append(p.plan.Items, item)
-	p.plan.Read++
-	p.plan.Counts[it.outcome]++
 }
 
 func (p *planner) where(b *batch, it *item) string {

@@ -50,6 +50,9 @@ func (a *app) plan(cmd *cobra.Command, flow string, f *planFlags) error {
 		return usage("--limit must not be negative")
 	}
 	request := &control.PlanRequest{Flow: flow, Limit: f.limit, Keys: f.keys, FromStart: f.against != ""}
+	if f.against == "" {
+		request.Only = only
+	}
 	if f.rules != "" {
 		if request.Files, err = a.files(f.rules); err != nil {
 			return err
@@ -70,7 +73,7 @@ func (a *app) plan(cmd *cobra.Command, flow string, f *planFlags) error {
 	if a.output != "table" {
 		return a.printJSON(len(plan.Items), func(i int) any { return &plan.Items[i] })
 	}
-	a.printPlan(plan, only)
+	a.printPlan(plan, only == engine.NoOutcome)
 	if f.exitCode && planFinds(plan) {
 		return &exit{code: exitFindings}
 	}
@@ -102,16 +105,20 @@ func onlyOutcome(word string) (engine.Outcome, error) {
 	return o, nil
 }
 
-func (a *app) printPlan(plan *control.Plan, only engine.Outcome) {
+// printPlan prints a plan; with brief, what is unchanged is only counted.
+func (a *app) printPlan(plan *control.Plan, brief bool) {
 	p := a.painter()
 	a.printf("plan of %s  %s → %s  (%s)\n", p.bold(plan.Flow), plan.From, plan.To, plan.Mode)
 	a.printf("  %s\n\n", p.dim(legend))
 	for i := range plan.Items {
 		item := &plan.Items[i]
-		if only == engine.NoOutcome && item.Outcome == engine.Unchanged || only != engine.NoOutcome && item.Outcome != only {
+		if brief && item.Outcome == engine.Unchanged {
 			continue
 		}
 		a.printItem(p, item)
+	}
+	if plan.Omitted > 0 {
+		a.printf("… and %d more that are not shown: choose some with --key or --only\n", plan.Omitted)
 	}
 	if plan.Paused != "" {
 		a.printf("%s %s\n", p.red("A run would pause here:"), oneLine(plan.Paused))
@@ -209,7 +216,13 @@ func (a *app) planAgainst(cmd *cobra.Command, door control.Door, request *contro
 	if err := a.refused(door.Ask(cmd.Context(), "plan", request, after)); err != nil {
 		return err
 	}
-	changes := changedItems(before, after)
+	only, err := onlyOutcome(f.only)
+	if err != nil {
+		return err
+	}
+	changes := slices.DeleteFunc(changedItems(before, after), func(c planDifference) bool {
+		return only != engine.NoOutcome && c.To.Outcome != only
+	})
 	if a.output != "table" {
 		return a.printJSON(len(changes), func(i int) any { return &changes[i] })
 	}

@@ -10,11 +10,12 @@ import (
 
 // PlanRequest asks what a flow would do.
 type PlanRequest struct {
-	Flow      string   `json:"flow"`
-	Limit     int      `json:"limit"` // records read; 0: all
-	Keys      []string `json:"keys,omitempty"`
-	FromStart bool     `json:"from_start,omitempty"` // whatever was settled
-	Files     []File   `json:"files,omitempty"`      // of another ruleset; none: the one that runs
+	Flow      string         `json:"flow"`
+	Limit     int            `json:"limit"` // records read; 0: all
+	Keys      []string       `json:"keys,omitempty"`
+	Only      engine.Outcome `json:"only,omitzero"`        // show only records with this outcome
+	FromStart bool           `json:"from_start,omitempty"` // whatever was settled
+	Files     []File         `json:"files,omitempty"`      // of another ruleset; none: the one that runs
 }
 
 // Plan is what a flow would do to some real records.
@@ -24,6 +25,7 @@ type Plan struct {
 	To       string           `json:"to"`
 	Mode     string           `json:"mode"`
 	Items    []PlanItem       `json:"items"`
+	Omitted  int64            `json:"omitted,omitempty"` // more of them than are shown
 	Read     int64            `json:"read"`
 	Outcomes map[string]int64 `json:"outcomes"`
 	Limited  bool             `json:"limited"`          // there is more to read
@@ -73,7 +75,7 @@ func (s *Service) Plan(ctx context.Context, _ engine.Actor, q *PlanRequest) (*Pl
 	if _, err := findFlow(set, q.Flow); err != nil {
 		return nil, err
 	}
-	p, err := planner.Plan(ctx, q.Flow, engine.PlanOptions{Limit: q.Limit, Keys: q.Keys, FromStart: q.FromStart})
+	p, err := planner.Plan(ctx, q.Flow, engine.PlanOptions{Limit: q.Limit, Keys: q.Keys, Only: q.Only, FromStart: q.FromStart})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +84,7 @@ func (s *Service) Plan(ctx context.Context, _ engine.Actor, q *PlanRequest) (*Pl
 
 func shownPlan(p *engine.Plan) *Plan {
 	shown := &Plan{
-		Flow: p.Flow, From: p.From, To: p.To, Mode: p.Mode.String(), Items: make([]PlanItem, len(p.Items)),
+		Flow: p.Flow, From: p.From, To: p.To, Mode: p.Mode.String(), Items: make([]PlanItem, len(p.Items)), Omitted: p.Omitted,
 		Read: p.Read, Outcomes: make(map[string]int64), Limited: p.Limited, Paused: p.Paused,
 	}
 	for _, o := range engine.Outcomes() {
