@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench fuzz cover
+.PHONY: build test demo bench fuzz cover kill
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -17,6 +17,10 @@ bench:
 
 fuzz:
 	.ci/fuzz $(or $(COUNT),20000x)
+
+# KILLS=200 kills of each import, and of the daemon.
+kill:
+	HEADGATE_TEST_KILLS=$(or $(KILLS),200) go test ./cmd/headgate -run Kill -count=1 -v -timeout 60m
 
 cover:
 	go test -coverprofile=/tmp/headgate.cover -coverpkg=./engine/...,./rules/... ./... && go tool cover -func=/tmp/headgate.cover | tail -1

@@ -1,0 +1,15 @@
+connector "erp" {
+  type = "sqlite"
+  path = "../erp.db"
+
+  resource "lines" {
+    entity = entity.line
+    table  = "lines"
+
+    write = {
+      quantity = "quantity"
+      price    = "price"
+      amount   = "quantity * price"
+    }
+  }
+}
