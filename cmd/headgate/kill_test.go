@@ -39,6 +39,7 @@ func TestKillImport(t *testing.T) {
 // till is a destination of lines.
 type till struct {
 	env   []string
+	dsn   string                     // of a database
 	empty func(o *operator)          // makes it, without a line
 	lines func(o *operator) []string // all it holds, as soldText writes them
 }
@@ -173,7 +174,7 @@ const selectLines = "SELECT invoice, stock_code, description, quantity, invoiced
 func postgresTill(t testing.TB) *till {
 	server := pgtest.Start(t)
 	return &till{
-		env:   []string{"KILL_TEST_DSN=" + server.DSN()},
+		env: []string{"KILL_TEST_DSN=" + server.DSN()}, dsn: server.DSN(),
 		empty: func(o *operator) { server.Exec(o, "DROP TABLE IF EXISTS lines", makeLines) },
 		lines: func(o *operator) []string {
 			ctx := context.Background()

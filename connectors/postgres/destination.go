@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,6 +18,7 @@ import (
 // destination writes a table, one transaction a lot.
 type destination struct {
 	table
+	quiet atomic.Bool // no transaction of an earlier connection can be on its way
 }
 
 // errRow says that a row was refused while a whole lot was tried at once.
@@ -43,7 +45,7 @@ func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connecto
 // commit without an answer: then nobody knows.
 func (d *destination) transaction(ctx context.Context, db *pgx.Conn, receipts []connectors.Receipt, f func() error) error {
 	clear(receipts)
-	if _, err := db.Exec(ctx, "BEGIN"); err != nil {
+	if err := d.begin(ctx, db); err != nil {
 		return err
 	}
 	err := f()
@@ -53,6 +55,7 @@ func (d *destination) transaction(ctx context.Context, db *pgx.Conn, receipts []
 			return nil
 		}
 		if _, told := errors.AsType[*pgconn.PgError](err); !told {
+			d.quiet.Store(false)
 			for i := range receipts {
 				receipts[i] = connectors.Receipt{Status: connectors.Unknown}
 			}
@@ -351,6 +354,9 @@ func (d *destination) Find(ctx context.Context, q connectors.Query) ([]connector
 	var found []connectors.Found
 	err := d.with(ctx, &d.reading, "find in "+d.name(), func(db *pgx.Conn) error {
 		if err := d.check(ctx, db, selected, q.Of(r.WriteKey)); err != nil {
+			return err
+		}
+		if err := d.awaitQuiet(ctx, db); err != nil {
 			return err
 		}
 		return d.lookUp(ctx, db, q.Of(r.WriteKey), q.Keys, selected, func(at int, texts []*string) {
