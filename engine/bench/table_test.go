@@ -36,12 +36,11 @@ func add(work, target, measured string, met bool) {
 	table.lines = append(table.lines, line{work, target, measured, met})
 }
 
-func printTable() {
+func printTable(begin usage) {
 	if len(table.lines) == 0 {
 		return
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	defer func() { _ = w.Flush() }()
 	_, _ = fmt.Fprintln(w, "\nwork\ttarget\tmeasured\tverdict")
 	for _, l := range table.lines {
 		verdict := "met"
@@ -50,14 +49,19 @@ func printTable() {
 		}
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.work, l.target, l.measured, verdict)
 	}
+	_ = w.Flush()
+	if note := others(begin); note != "" {
+		fmt.Println(note)
+	}
 }
 
 func TestMain(m *testing.M) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // as cmd/headgate does
 	}
+	begin, _ := used()
 	code := m.Run()
 	removeBinary()
-	printTable()
+	printTable(begin)
 	os.Exit(code)
 }
