@@ -161,6 +161,8 @@ func runError(err error) error {
 
 func plainMessage(message string) string {
 	switch {
+	case contains(message, "zero Value"):
+		return "a list is null where one is needed"
 	case contains(message, "interface conversion"), contains(message, "nil"):
 		return "a value is null where one is needed"
 	case contains(message, "memory budget"):

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"headgate/engine/record"
 	"headgate/rules"
 )
 
@@ -54,40 +53,4 @@ func (b *block) mail(a *rules.Alert) {
 		b.fail(r, "mail", fmt.Sprintf("%q is no mail address", text), `write "name@example.com", several with commas between`)
 	}
 	a.Mail = text
-}
-
-// lint tells what works and is probably not meant.
-func (l *loader) lint() {
-	for _, u := range l.ruleset.Lookups {
-		if !l.asked[u.Name] {
-			b := l.lookupAt[u]
-			b.warn(b.head, "unused", fmt.Sprintf("nobody uses %s", b.name), "leave it out, or ask it in a rule or a write expression")
-		}
-	}
-	for _, e := range l.ruleset.Entities {
-		l.lintUnguarded(e)
-	}
-}
-
-// lintUnguarded tells rules that do arithmetic or compare a field that may be
-// empty, and do not ask whether it is: they fail for every record without it.
-func (l *loader) lintUnguarded(e *rules.Entity) {
-	b := l.entityAt[e]
-	for _, rb := range b.blocks("rule", 1) {
-		for _, rule := range e.Rules {
-			if rule.Name == rb.label {
-				rb.lintRule(rule, e)
-			}
-		}
-	}
-}
-
-func (b *block) lintRule(rule *rules.Rule, e *rules.Entity) {
-	for _, f := range rule.Check.Fields() {
-		field := e.Schema.Fields[f]
-		if !field.Optional || field.Kind == record.List || !unguarded(rule, field.Name) {
-			continue
-		}
-		b.warn(b.attr("check").Range(), "unguarded", fmt.Sprintf("%q may be empty, and the rule then cannot be evaluated", field.Name), fmt.Sprintf("write when = \"%s != nil\", or use coalesce(%s, …)", field.Name, field.Name))
-	}
 }

@@ -281,9 +281,7 @@ func (l *loader) compileRule(b *block, scope *expression.Scope, entity *rules.En
 	if rule.When != nil {
 		l.askedBy(rule.When)
 	}
-	if v, constant := rule.Check.Constant(); constant && v.Bool() {
-		b.warn(b.head, "always_true", fmt.Sprintf("%s can never fail", b.name), "a rule that names no field checks nothing")
-	}
+	l.ruleAt[rule] = b
 	return rule
 }
 

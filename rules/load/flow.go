@@ -45,8 +45,11 @@ func (l *loader) compileFlow(b *block) {
 		scope := &expression.Scope{Fields: entity.Schema, Current: entity.Schema, Lookups: l.functions}
 		if rule := l.compileRule(rb, scope, entity); rule != nil {
 			f.Rules = append(f.Rules, rule)
+			l.carried(rb, "check", rule.Check, f)
+			l.carried(rb, "when", rule.When, f)
 		}
 	}
+	l.carried(b, "filter", f.Filter, f)
 	b.done()
 	l.checkFlow(b, f)
 	f.Lookups = l.lookupsOf(f)
@@ -140,12 +143,11 @@ func (l *loader) checkFlow(b *block, f *rules.Flow) {
 			b.fail(b.attr("from").Range(), "missing_field", fmt.Sprintf("%q is owned by %s and not optional, and %s does not have it", field.Name, f.From.Connector.Name, f.From.Name), "add it to fields, or make it optional")
 		}
 	}
-	if len(f.To.WriteKey) < len(entity.Schema.Key) {
-		b.fail(b.attr("to").Range(), "key", fmt.Sprintf("no column of %s holds the key alone", f.To.Name), "write the key field plainly to one column")
-	}
-	own := rules.NewOwnership(f)
-	if !slices.Contains(own.Update, true) && !f.Create {
-		b.warn(b.head, "writes_nothing", fmt.Sprintf("%s writes nothing: its destination owns every column, and it does not create", b.name), "")
+	for _, k := range entity.Schema.Key {
+		if f.To.Has[k] && columnOf(f.To, k) < 0 {
+			name := entity.Schema.Fields[k].Name
+			b.fail(b.attr("to").Range(), "key", fmt.Sprintf("no column of %s holds %q alone, which is part of the key", f.To.Name, name), fmt.Sprintf("a field that write uses is no longer written under its own name: add %s = %q to write", name, name))
+		}
 	}
 	if f.From == f.To {
 		b.fail(b.attr("to").Range(), "same", "a flow cannot move records to where they come from", "")

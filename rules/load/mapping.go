@@ -331,12 +331,17 @@ func (l *loader) resourceKeys(r *rules.Resource) {
 				r.ReadKey = append(r.ReadKey, r.Columns.Names[c])
 			}
 		}
-		i := slices.IndexFunc(r.Write, func(w rules.Writing) bool { return w.Program == nil && w.Field == f })
-		if i < 0 {
-			i = slices.IndexFunc(r.Write, func(w rules.Writing) bool { return slices.Equal(w.Uses, []int{f}) })
-		}
-		if i >= 0 {
+		if i := columnOf(r, f); i >= 0 {
 			r.WriteKey = append(r.WriteKey, r.Write[i].Column)
 		}
 	}
+}
+
+// columnOf returns which column written holds the field and nothing else, or -1.
+func columnOf(r *rules.Resource, field int) int {
+	i := slices.IndexFunc(r.Write, func(w rules.Writing) bool { return w.Program == nil && w.Field == field })
+	if i < 0 {
+		i = slices.IndexFunc(r.Write, func(w rules.Writing) bool { return slices.Equal(w.Uses, []int{field}) })
+	}
+	return i
 }

@@ -27,10 +27,16 @@ func (b *block) expression(e hclsyntax.Expression, what string, scope *expressio
 	if mistake == nil {
 		return p
 	}
-	r := e.Range()
-	from, to := b.l.place(r, text, mistake.From, mistake.To)
-	b.l.at(Error, "expression", r.Filename, from, to, b.name, mistake.Message, mistake.Hint)
+	b.within(Error, e, mistake.From, mistake.To, "expression", mistake.Message, mistake.Hint)
 	return nil
+}
+
+// within says something of the runes from..to of an expression's text.
+func (b *block) within(severity Severity, e hclsyntax.Expression, from, to int, code, summary, hint string) {
+	text, _ := constantText(e)
+	r := e.Range()
+	from, to = b.l.place(r, text, from, to)
+	b.l.at(severity, code, r.Filename, from, to, b.name, summary, hint)
 }
 
 // place maps rune offsets in the value of a quoted text or heredoc to byte offsets
