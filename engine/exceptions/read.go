@@ -1,115 +1,48 @@
 package exceptions
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"iter"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"headgate/engine"
+	"headgate/engine/lines"
 )
 
 // LineError says which line of the log cannot be read. The lines around it can.
-type LineError struct {
-	File string
-	Line int
-	Err  error
-}
-
-// Error names the line.
-func (e *LineError) Error() string {
-	return fmt.Sprintf("%s:%d is damaged: %v", e.File, e.Line, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *LineError) Unwrap() error { return e.Err }
+type LineError = lines.LineError
 
 // Read returns all lines of the log in dir, in the order written. A damaged line is
 // a *LineError, and reading goes on behind it; any other error ends it. A directory
 // that is not there is an empty log.
 func Read(dir string) iter.Seq2[engine.Exception, error] {
 	return func(yield func(engine.Exception, error) bool) {
-		names, err := files(dir)
-		if err != nil {
-			yield(engine.Exception{}, err)
-			return
-		}
-		for _, name := range names {
-			if !readFile(name, yield) {
+		for line, err := range lines.Read(dir, logName) {
+			var x engine.Exception
+			if err == nil {
+				x, err = parse(&line)
+			}
+			if !yield(x, err) {
 				return
 			}
 		}
 	}
 }
 
-func readFile(name string, yield func(engine.Exception, error) bool) bool {
-	f, err := os.Open(name)
-	if err != nil {
-		return yield(engine.Exception{}, fmt.Errorf("read the exception log: %w", err))
+func parse(line *lines.Line) (engine.Exception, error) {
+	var x engine.Exception
+	if err := json.Unmarshal(line.Text, &x); err != nil {
+		return engine.Exception{}, line.Damaged(err)
 	}
-	defer func() { _ = f.Close() }()
-	r := bufio.NewReaderSize(f, 64<<10)
-	for number := 1; ; number++ {
-		line, err := readLine(r)
-		switch {
-		case err == io.EOF && len(line) == 0:
-			return true
-		case err == io.EOF:
-			return true // a line that is being written, or was torn: it has no end yet
-		case err != nil:
-			if !yield(engine.Exception{}, &LineError{filepath.Base(name), number, err}) || !errors.Is(err, errLong) {
-				return false
-			}
-			continue
-		}
-		var x engine.Exception
-		if err := json.Unmarshal(line, &x); err != nil || x.ID == "" {
-			if !yield(engine.Exception{}, &LineError{filepath.Base(name), number, errors.Join(err, errNotException(x))}) {
-				return false
-			}
-			continue
-		}
-		if !yield(x, nil) {
-			return false
-		}
-	}
-}
-
-var errLong = errors.New("the line is longer than 16 MiB")
-
-func errNotException(x engine.Exception) error {
 	if x.ID == "" {
-		return errors.New("it has no id")
+		return engine.Exception{}, line.Damaged(errNoID)
 	}
-	return nil
+	return x, nil
 }
 
-// readLine reads one line without its end. A longer one than maxLine is passed over.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
-	long := false
-	for {
-		part, err := r.ReadSlice('\n')
-		if long = long || len(line)+len(part) > maxLine; !long {
-			line = append(line, part...)
-		}
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-		case err != nil:
-			return line, err
-		case long:
-			return nil, errLong
-		default:
-			return line[:len(line)-1], nil
-		}
-	}
-}
+var errNoID = errors.New("it has no id")
 
 // State is one exception as all its lines together tell it.
 type State struct {

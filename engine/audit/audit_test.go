@@ -1,0 +1,105 @@
+package audit_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"headgate/engine"
+	"headgate/engine/audit"
+)
+
+func now() time.Time { return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+func open(t *testing.T, dir string) *audit.Log {
+	t.Helper()
+	log, err := audit.Open(dir, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+func acts(t *testing.T, dir string) (all []audit.Act) {
+	t.Helper()
+	for a, err := range audit.Read(dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// TestActs: an act keeps who, why and what came of it, and is found by its record.
+func TestActs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	log := open(t, dir)
+	first := &audit.Act{Actor: engine.Actor{Name: "ann"}, Act: "dismiss", Why: "a test order"}
+	second := &audit.Act{Actor: engine.Actor{Name: "bob"}, Act: "pause", Flow: "orders"}
+	for _, a := range []*audit.Act{first, second} {
+		if err := log.Begin(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record := audit.Record{Flow: "orders", Entity: "order", Key: "A", Exception: "x", Became: "dismissed"}
+	if err := log.End(first, []byte(`{"n":1}`), []audit.Record{record}, errors.New("not all")); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all := acts(t, dir)
+	if len(all) != 2 || all[0].ID == all[1].ID || !all[0].Ended || all[1].Ended {
+		t.Fatalf("%+v", all)
+	}
+	if all[0].Error != "not all" || string(all[0].Result) != `{"n":1}` || all[0].Why != "a test order" {
+		t.Errorf("%+v", all[0])
+	}
+	if found, err := audit.OfRecord(dir, "order", "A"); err != nil || len(found) != 1 || found[0].Actor.Name != "ann" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if found, err := audit.OfRecord(dir, "order", "B"); err != nil || len(found) != 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// TestTornAct: a crash in the middle of a line loses nothing that was on disk, and
+// the log goes on.
+func TestTornAct(t *testing.T) {
+	t.Parallel()
+	whole := t.TempDir()
+	log := open(t, whole)
+	for range 2 {
+		if err := log.Begin(&audit.Act{Act: "pause", Flow: "orders"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(whole, "audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := len(text) / 2; cut < len(text); cut++ {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "audit.jsonl"), text[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log := open(t, dir)
+		if err := log.Begin(&audit.Act{Act: "resume"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		all := acts(t, dir)
+		if len(all) != 2 || all[0].Act != "pause" || all[1].Act != "resume" {
+			t.Fatalf("cut at %d of %d: %+v", cut, len(text), all)
+		}
+	}
+}
