@@ -37,7 +37,8 @@ func (r *run) decideAll(ctx context.Context, in <-chan *batch, out chan<- *batch
 			return err
 		}
 		d.forget(b)
-		if b.pausing = r.guard.admit(b); b.pausing != "" {
+		if b.pausing = r.guard.admit(b, r.now()); b.pausing != "" {
+			b.pausing = r.samples(b, b.pausing)
 			d.tripped = true
 			r.stopReading()
 		}

@@ -152,16 +152,17 @@ func (r *run) identify() error {
 	case r.header.Paused != "":
 		return nil
 	case r.header.To != to:
-		return r.pause(fmt.Sprintf("its destination is now %s, and its ledger belongs to %s: nothing was read or written", to, r.header.To))
+		return r.pause(PausedByIdentity, fmt.Sprintf("its destination is now %s, and its ledger belongs to %s: nothing was read or written", to, r.header.To))
 	case r.header.From != from:
-		return r.pause(fmt.Sprintf("its source is now %s, and its ledger belongs to %s: nothing was read or written", from, r.header.From))
+		return r.pause(PausedByIdentity, fmt.Sprintf("its source is now %s, and its ledger belongs to %s: nothing was read or written", from, r.header.From))
 	}
 	return nil
 }
 
 // pause makes the reason durable: a pause outlives the process, and only a person ends it.
-func (r *run) pause(why string) error {
-	r.header.Paused, r.header.PausedAt = why, r.engine.Clock.Now()
+func (r *run) pause(kind Pause, why string) error {
+	r.header.Paused, r.header.Pause, r.header.PausedAt = why, kind, r.engine.Clock.Now()
+	r.header.endGuard()
 	header := r.header
 	if err := r.ledger.Settle(&Settlement{Header: &header}); err != nil {
 		return err

@@ -108,6 +108,16 @@ type Intent struct {
 	Time   time.Time
 }
 
+// Pause is the kind of a pause: who began it, and so what ends it.
+type Pause string
+
+// The kinds of pauses.
+const (
+	PausedByOperator Pause = "operator" // a person wants it to stand still
+	PausedByGuard    Pause = "guard"    // more would have been done than the guard allows
+	PausedByIdentity Pause = "identity" // a resource is not the one the ledger belongs to
+)
+
 // Header is what a ledger knows of its flow as a whole.
 type Header struct {
 	From, To string // the identity of its two resources; "" before the first pass
@@ -116,7 +126,9 @@ type Header struct {
 	Pass     uint64 // the current pass, or the last; passes are numbered from 1
 	Ended    bool   // that pass reached its end
 	Paused   string // why the flow is paused; "" is not
+	Pause    Pause  // what kind of pause that is
 	PausedAt time.Time
+	Guard    GuardState
 	Mark     string // settled mark of an Appender
 	Known    int64  // keys in the ledger
 	Journal  uint64 // number of the last journal row
@@ -143,7 +155,7 @@ type Settlement struct {
 	Intent   *Intent      // of the batch that comes next; every settlement closes the intent before
 	Suspects []Suspects   // records of other flows that their flows have to look at
 	Examined []record.Key // suspects of this flow that it looked at
-	Header   *Header      // From, To, First, Digest, Pass, Ended, Paused, PausedAt; the ledger keeps the rest itself
+	Header   *Header      // all of it but Mark, Known, Journal, Read and Counts, which the ledger keeps itself
 }
 
 // Ledger is the durable memory of one flow. It is safe for one writer and many readers.

@@ -69,7 +69,7 @@ func (rd *reader) pass(ctx context.Context) error {
 			return err
 		}
 		if rd.left == 0 || ctx.Err() != nil {
-			rd.summary.Limited = true
+			rd.summary.Limited, rd.atLimit = true, rd.left == 0
 			return nil
 		}
 	}

@@ -166,6 +166,8 @@ type run struct {
 	unknown   *Intent                           // of the last run, whose end is not known
 	intents   map[record.Key]record.Fingerprint // the same, by key
 	suspected map[record.Key]bool               // to be compared when they are read
+	loose     bool                              // a run before this one left its pass or its guard without an end
+	atLimit   bool                              // as many records were read as one run may
 	guard     guard
 	seen      bitmap // entries met unchanged in this pass
 	inflight  *inflight
@@ -229,14 +231,14 @@ func (r *run) begin(ctx context.Context) error {
 			r.intents[key] = intent.Hashes[i]
 		}
 	}
+	r.loose = r.header.Pass > 0 && !r.header.Ended || r.header.Guard.Open || r.header.Guard.Allow != nil
 	if r.header.Pass == 0 || r.header.Ended {
 		r.header.Pass++
 	}
 	r.header.Ended = false
 	r.settledTo = r.header.Journal
 	r.header.Digest = r.flow.Digest
-	r.guard = guard{limits: r.flow.Guard, known: r.header.Known}
-	return nil
+	return r.beginGuard()
 }
 
 func (r *run) finish(err error) {

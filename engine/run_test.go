@@ -244,9 +244,9 @@ func TestRefused(t *testing.T) {
 func TestGuards(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ guard, want string }{
-		"rejects, a number":    {"rejects = 1", "2 rejects in this run, the limit is 1"},
-		"rejects, a share":     {`rejects = "20%"`, "2 rejects of 4 records judged in this run (50.0 %), the limit is 20 %"},
-		"creates":              {"creates = 1\nrejects = \"100%\"", "2 creates in this run, the limit is 1"},
+		"rejects, a number":    {"rejects = 1", "2 rejects in this run, the limit is 1; for example C (few), D (few)"},
+		"rejects, a share":     {`rejects = "20%"`, "2 rejects of 4 records judged in this run (50.0 %), the limit is 20 %; for example C (few), D (few)"},
+		"creates":              {"creates = 1\nrejects = \"100%\"", "2 creates in this run, the limit is 1; for example A, B"},
 		"nothing goes too far": {"creates = 2\nrejects = 2", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -278,7 +278,7 @@ func TestShares(t *testing.T) {
 	d.order("B", 1)
 	d.want("nothing is known yet", d.run(), "2 created")
 	d.orders.Set("no", record.StringValue("A"), "qty", record.IntValue(2))
-	d.want("run", d.run(), "paused: guard: 1 updates of 2 records known in this run (50.0 %), the limit is 40 %")
+	d.want("run", d.run(), "paused: guard: 1 updates of 2 records known in this run (50.0 %), the limit is 40 %; for example A")
 }
 
 // TestSystemsThatFail: a system that comes back is waited for; one that does not

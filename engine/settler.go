@@ -225,11 +225,21 @@ func (s *settler) end(ctx context.Context) error {
 		return s.failure
 	case s.tripped != nil: // nothing of that batch becomes durable
 		s.observe(s.tripped)
-		return s.pause(s.tripped.pausing)
-	case s.final && s.settled:
+		return s.pause(PausedByGuard, s.tripped.pausing)
+	case s.final && (s.settled || s.loose):
 		return s.endPass(ctx)
+	case s.atLimit && (s.settled || s.loose):
+		return s.endRun(&Settlement{})
 	}
 	return nil
+}
+
+// endRun lets the guard of the next run count anew.
+func (s *settler) endRun(settlement *Settlement) error {
+	s.header.endGuard()
+	header := s.header
+	settlement.Header = &header
+	return s.commit(settlement)
 }
 
 // endPass publishes what was appended.
@@ -241,10 +251,9 @@ func (s *settler) endPass(ctx context.Context) error {
 		}
 	}
 	s.header.Ended = true
-	header, none := s.header, ""
-	settlement := &Settlement{Header: &header}
+	settlement, none := &Settlement{}, ""
 	if s.appender != nil {
 		settlement.Mark, s.header.Mark = &none, none
 	}
-	return s.commit(settlement)
+	return s.endRun(settlement)
 }

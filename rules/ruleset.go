@@ -271,13 +271,6 @@ type Batch struct {
 	InFlight int
 }
 
-// Limit is a count, or a percentage. Its zero value is no limit: see Set.
-type Limit struct {
-	Set     bool
-	Count   int
-	Percent *record.Number // of 100; nil: Count
-}
-
 // Guard limits what one run may do.
 type Guard struct {
 	Rejects, Holds            Limit

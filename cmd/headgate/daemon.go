@@ -17,6 +17,7 @@ import (
 	"headgate/cmd/headgate/internal/systemd"
 	"headgate/engine"
 	"headgate/engine/alerts"
+	"headgate/engine/audit"
 	"headgate/engine/control"
 	"headgate/engine/exceptions"
 	"headgate/engine/state"
@@ -33,6 +34,7 @@ type daemon struct {
 	since  time.Time
 	reload *reloader
 	alerts *alerts.Alerter
+	acts   *audit.Log
 }
 
 // daemon runs until ctx ends.
@@ -46,7 +48,12 @@ func (a *app) daemon(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close(), db.Close()) }()
-	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now()}
+	acts, err := audit.Open(a.statePath(set), time.Now)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, acts.Close()) }()
+	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now(), acts: acts}
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
 	d.engine.Watch = d.watchFiles
@@ -183,6 +190,9 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 	if err := db.Announce(socket); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	service := d.service(db)
+	signaled := &control.Inside{Service: service, Actor: engine.Actor{Name: "SIGHUP"}}
+	d.reload.hangup = func(ctx context.Context) error { return signaled.Ask(ctx, "reload", nil, nil) }
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -193,7 +203,7 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 		d.alerts.Run(ctx)
 		return nil
 	})
-	all.Go(func() error { return d.service(db).Serve(ctx, listener) })
+	all.Go(func() error { return service.Serve(ctx, listener) })
 	all.Go(func() error {
 		d.reload.watch(ctx)
 		return nil
@@ -213,7 +223,7 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 }
 
 func (d *daemon) service(db *state.DB) *control.Service {
-	s := d.app.service(d.engine, db)
+	s := d.app.service(d.engine, db, d.acts)
 	s.Reload = func(ctx context.Context) error { return d.reload.look(ctx, true) }
 	s.Daemon = func() *control.Daemon {
 		told := &control.Daemon{Process: os.Getpid(), Since: d.since, Version: version()}

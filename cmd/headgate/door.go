@@ -10,6 +10,7 @@ import (
 
 	"headgate/connectors/builtin"
 	"headgate/engine"
+	"headgate/engine/audit"
 	"headgate/engine/control"
 	"headgate/engine/exceptions"
 	"headgate/engine/state"
@@ -77,12 +78,17 @@ func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
 	var s engine.State
 	var log engine.ExceptionLog
 	var closers []func() error
+	var kept control.Auditor
 	if what == acts {
 		db, l, err := a.writable(set)
 		if err != nil {
 			return nil, err
 		}
-		s, log, closers = db, l, []func() error{l.Close, db.Close}
+		acts, err := audit.Open(a.statePath(set), time.Now)
+		if err != nil {
+			return nil, errors.Join(err, l.Close(), db.Close())
+		}
+		s, log, closers, kept = db, l, []func() error{acts.Close, l.Close, db.Close}, acts
 	} else {
 		db, closeState, err := planState(a.statePath(set))
 		if err != nil {
@@ -92,7 +98,7 @@ func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
 	}
 	e := a.engine(set, s, log)
 	closers = append([]func() error{e.Close}, closers...)
-	return &control.Inside{Service: a.service(e, s), Actor: control.ActorOf(os.Getuid()), Closer: func() error {
+	return &control.Inside{Service: a.service(e, s, kept), Actor: control.ActorOf(os.Getuid()), Closer: func() error {
 		var errs []error
 		for _, c := range closers {
 			errs = append(errs, c())
@@ -102,9 +108,9 @@ func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
 }
 
 // service is what both doors lead to.
-func (a *app) service(e *engine.Engine, s engine.State) *control.Service {
+func (a *app) service(e *engine.Engine, s engine.State, kept control.Auditor) *control.Service {
 	return &control.Service{
-		Engine: e, State: s, Exceptions: a.exceptionsDir(e.Ruleset()), Now: time.Now,
+		Engine: e, State: s, Exceptions: a.exceptionsDir(e.Ruleset()), Audit: kept, Now: time.Now,
 		Compile: compile,
 		Other:   func(set *rules.Ruleset) *engine.Engine { return a.engine(set, s, nil) },
 	}

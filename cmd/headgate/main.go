@@ -118,7 +118,7 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.socket, "socket", "", "socket of the daemon (default: the one of the daemon that holds the state)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
 	root.AddCommand(a.initCommand(), a.checkCommand(), a.fmtCommand(), a.testCommand(), a.planCommand(), a.runCommand(),
-		a.exceptionsCommand(), a.traceCommand(), a.checkpointCommand(), a.resumeCommand(), a.verifyCommand(),
+		a.exceptionsCommand(), a.traceCommand(), a.checkpointCommand(), a.pauseCommand(), a.resumeCommand(), a.verifyCommand(),
 		a.connectorsCommand(), a.versionCommand(), a.statusCommand())
 	for _, c := range root.Commands() {
 		usageErrors(c)

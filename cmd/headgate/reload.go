@@ -28,7 +28,8 @@ type reloader struct {
 	log     *slog.Logger
 	summary func() string // how all is, for systemd
 	alerts  *alerts.Alerter
-	logAs   func(*rules.Ruleset) // makes the log what the ruleset wants
+	logAs   func(*rules.Ruleset)        // makes the log what the ruleset wants
+	hangup  func(context.Context) error // looks at once, as somebody's act
 
 	mu     sync.Mutex // one look at a time; the fields below
 	seen   string     // digest of the files looked at last
@@ -66,7 +67,7 @@ func (r *reloader) obey(ctx context.Context, hangups <-chan os.Signal) {
 		select {
 		case <-hangups:
 			r.told(systemd.Reloading())
-			_ = r.look(ctx, true)              // it told what is wrong
+			_ = r.hangup(ctx)                  // it told what is wrong
 			r.told(systemd.Ready(r.summary())) // also when the old rules stay: headgate works as before
 		case <-ctx.Done():
 			return

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -170,78 +169,6 @@ func orBeginning(p record.Position) string {
 		return "the beginning"
 	}
 	return string(p)
-}
-
-// changeLedger opens the state to change the ledger of one flow.
-func (a *app) changeLedger(flow string, change func(engine.Ledger) error) error {
-	set, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
-		return err
-	}
-	f, err := findFlow(set, flow)
-	if err != nil {
-		return err
-	}
-	db, log, err := a.writable(set)
-	if err != nil {
-		return err
-	}
-	return errors.Join(change(mustLedger(db, f)), log.Close(), db.Close())
-}
-
-func (a *app) resumeCommand() *cobra.Command {
-	var moved, fresh bool
-	c := &cobra.Command{
-		Use: "resume FLOW", Short: "end the pause of a flow", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeFlows,
-		RunE: func(_ *cobra.Command, args []string) error { return a.resume(args[0], moved, fresh) },
-	}
-	c.Flags().BoolVar(&moved, "same-records", false, "the resource has another address and the same records: keep the ledger")
-	c.Flags().BoolVar(&fresh, "other-records", false, "the resource is another system: forget the ledger and start at the beginning")
-	c.MarkFlagsMutuallyExclusive("same-records", "other-records")
-	return c
-}
-
-func (a *app) resume(flow string, moved, fresh bool) (err error) {
-	set, err := a.load(a.config, exitBadRuleset)
-	if err != nil {
-		return err
-	}
-	f, err := findFlow(set, flow)
-	if err != nil {
-		return err
-	}
-	db, log, err := a.writable(set)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close(), db.Close()) }()
-	l := mustLedger(db, f)
-	h, err := l.Header()
-	if err != nil {
-		return err
-	}
-	elsewhere := strings.Contains(h.Paused, "its ledger belongs to")
-	switch {
-	case h.Paused == "":
-		a.printf("%s is not paused\n", flow)
-		return nil
-	case elsewhere && !moved && !fresh:
-		return usage("%s is paused because %s; say --same-records when only the address changed, or --other-records when it is another system", flow, h.Paused)
-	case fresh:
-		if err := db.Drop(engine.LedgerName(f.Name, f.Mode)); err != nil {
-			return err
-		}
-		a.printf("%s forgot its ledger and starts at the beginning\n", flow)
-		return nil
-	case moved:
-		h.From, h.To = "", ""
-	}
-	h.Paused = ""
-	if err := l.Settle(&engine.Settlement{Header: &h}); err != nil {
-		return err
-	}
-	a.printf("%s goes on at its next run\n", flow)
-	return nil
 }
 
 func (a *app) verifyCommand() *cobra.Command {

@@ -97,6 +97,9 @@ func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 		a.printf("  %s\n", strings.Join(times, ", "))
 	}
 	a.printf("  %d read in all%s\n", f.Read, outcomesText(f.Outcomes))
+	if guard := guardText(p, f); guard != "" {
+		a.printf("  %s\n", guard)
+	}
 	if waiting := openText(p, f); waiting != "" {
 		a.printf("  %s, the oldest for %s: `headgate exceptions list --flow %s`\n", waiting, ago(now, f.Oldest), f.Flow)
 	}
@@ -149,6 +152,33 @@ func openText(p painter, f *control.FlowStatus) string {
 		return ""
 	}
 	return p.yellow("waiting for a person:") + " " + strings.Join(parts, ", ")
+}
+
+// guardText says how near the flow came to the limits of its guard, where anything
+// was counted or a person raised one.
+func guardText(p painter, f *control.FlowStatus) string {
+	var parts []string
+	per := ""
+	for _, c := range f.Guard {
+		if c.Count == 0 && !c.Raised {
+			continue
+		}
+		text := fmt.Sprintf("%s %d/%s", c.Name, c.Count, c.Limit)
+		if c.Of > 0 {
+			text = fmt.Sprintf("%s %d of %d/%s", c.Name, c.Count, c.Of, c.Limit)
+		}
+		if c.Raised {
+			text = p.yellow(text + " (raised)")
+		}
+		parts, per = append(parts, text), c.Per
+	}
+	switch {
+	case len(parts) == 0:
+		return ""
+	case per != "":
+		return "guard headroom within " + per + ": " + strings.Join(parts, ", ")
+	}
+	return "guard headroom: " + strings.Join(parts, ", ")
 }
 
 // ago is the time from then to now as people say it: "3m", "2h10m", "5d".

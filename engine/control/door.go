@@ -77,7 +77,7 @@ func (d *Inside) Close() error {
 
 // passing makes an error one that can pass a socket.
 func passing(err error) *Error {
-	if e, ok := asError(err); ok {
+	if e, ok := asError(err); ok && codeOf(err) == "" {
 		return e
 	}
 	return &Error{Message: err.Error(), Hint: connectors.HintOf(err), Code: codeOf(err)}

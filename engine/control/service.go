@@ -18,7 +18,8 @@ import (
 type Service struct {
 	Engine     *engine.Engine
 	State      engine.State
-	Exceptions string // directory of the exception log
+	Exceptions string  // directory of the exception log
+	Audit      Auditor // nil: the state may only be read
 	Now        func() time.Time
 
 	// Compile compiles files that came with a request, as if they were in dir. Its
@@ -50,10 +51,12 @@ var verbs = map[string]verb{
 	"exceptions": of((*Service).List),
 	"exception":  of((*Service).Show),
 	"positions":  of((*Service).Positions),
-	"move":       of((*Service).Move),
+	"move":       acting("checkpoint", (*Service).Move),
 	"verify":     of((*Service).Verify),
 	"trace":      of((*Service).Trace),
-	"reload":     of((*Service).reload),
+	"reload":     acting("reload", (*Service).reload),
+	"pause":      acting("pause", (*Service).Pause),
+	"resume":     acting("resume", (*Service).Resume),
 }
 
 // of makes a verb of a method.
@@ -72,7 +75,11 @@ func (s *Service) do(ctx context.Context, actor engine.Actor, name string, body 
 	if f == nil {
 		return nil, usage("nothing is called %q: there are %v", name, slices.Sorted(maps.Keys(verbs)))
 	}
-	return f(s, ctx, actor, body)
+	answer, err := f(s, ctx, actor, body)
+	if err != nil {
+		return nil, passing(err)
+	}
+	return answer, nil
 }
 
 func (s *Service) reload(ctx context.Context, _ engine.Actor, _ *Nothing) (*Nothing, error) {
@@ -105,7 +112,16 @@ func (s *Service) ledger(f *rules.Flow) (engine.Ledger, error) {
 
 func resourceName(r *rules.Resource) string { return r.Connector.Name + "." + r.Name }
 
-func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
+func asError(err error) (*Error, bool) {
+	if refusal, ok := errors.AsType[*engine.Refusal](err); ok {
+		e := &Error{Message: refusal.Message, Hint: refusal.Hint}
+		if refusal.Usage {
+			e.Code = Usage
+		}
+		return e, true
+	}
+	return errors.AsType[*Error](err)
+}
 
 func codeOf(err error) Code {
 	if errors.Is(err, engine.ErrStateUncertain) {

@@ -66,6 +66,18 @@ type FlowStatus struct {
 	Known    int64            `json:"known"`    // keys
 	Open     map[string]int64 `json:"open"`     // exceptions that wait, by outcome
 	Oldest   time.Time        `json:"oldest,omitzero"`
+	Guard    []GuardCount     `json:"guard,omitempty"` // how near it is to its limits
+}
+
+// GuardCount is how near a flow is to one limit of its guard, in the run that goes
+// on or in the last one.
+type GuardCount struct {
+	Name   string `json:"name"`
+	Count  int64  `json:"count"`
+	Limit  string `json:"limit"`
+	Of     int64  `json:"of,omitempty"`     // what a percentage is of
+	Raised bool   `json:"raised,omitempty"` // by a person, until the run ends
+	Per    string `json:"per,omitempty"`    // counted within so long; "": in one run
 }
 
 // Status tells how all flows do.
@@ -115,7 +127,25 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 	if h.Paused != "" {
 		f.State, f.Why, f.Since = "paused", h.Paused, h.PausedAt
 	}
+	counts, err := engine.GuardCounts(l, &h, flow.Guard, s.Now())
+	if err != nil {
+		return nil, fmt.Errorf("read the guard of flow %s: %w", flow.Name, err)
+	}
+	for _, c := range counts {
+		f.Guard = append(f.Guard, shownCount(&c))
+	}
 	return f, f.countOpen(l)
+}
+
+func shownCount(c *engine.GuardCount) GuardCount {
+	shown := GuardCount{Name: c.Name, Count: c.Count, Limit: c.Limit.String(), Raised: c.Raised}
+	if c.Limit.Percent != nil {
+		shown.Of = c.Of
+	}
+	if c.Per > 0 {
+		shown.Per = engine.DurationText(c.Per)
+	}
+	return shown
 }
 
 // openPage is how many open records are looked at at a time.

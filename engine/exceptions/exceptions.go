@@ -21,7 +21,10 @@ const logName = "exceptions"
 var Schema []byte
 
 // Log appends to the exception log of one directory. It is safe for use by many goroutines.
-type Log struct{ *lines.Log }
+type Log struct {
+	*lines.Log
+	dir string
+}
 
 // Open opens the log in dir, making it when it is new. A last line that was torn
 // by a crash is moved into a file beside the log.
@@ -30,7 +33,7 @@ func Open(dir string) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{l}, nil
+	return &Log{l, dir}, nil
 }
 
 // Append writes the exceptions and returns when they are on disk. After an error

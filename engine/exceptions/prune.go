@@ -2,17 +2,16 @@ package exceptions
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"headgate/engine"
+	"headgate/engine/lines"
 )
 
 // Prune removes rotated files whose last line was written before the time. What
 // still waits in them is written once more first: an open exception is never forgotten.
 func (l *Log) Prune(before time.Time) error {
-	old, err := l.oldFiles(before)
+	old, err := l.Old(before)
 	if err != nil || len(old) == 0 {
 		return err
 	}
@@ -23,31 +22,7 @@ func (l *Log) Prune(before time.Time) error {
 	if err := l.carry(open, old); err != nil {
 		return err
 	}
-	for _, name := range old {
-		if err := os.Remove(name); err != nil {
-			return fmt.Errorf("prune the exception log: %w", err)
-		}
-	}
-	return syncDir(l.dir)
-}
-
-func (l *Log) oldFiles(before time.Time) (old []string, err error) {
-	names, err := numbered(l.dir, rotatedForm)
-	if err != nil {
-		return nil, fmt.Errorf("prune the exception log: %w", err)
-	}
-	for _, name := range names {
-		path := filepath.Join(l.dir, name)
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, fmt.Errorf("prune the exception log: %w", err)
-		}
-		if !info.ModTime().Before(before) {
-			break // the newer ones are newer
-		}
-		old = append(old, path)
-	}
-	return old, nil
+	return l.Remove(old)
 }
 
 // carry writes the open exceptions that have a line in the old files once more, with
@@ -55,8 +30,8 @@ func (l *Log) oldFiles(before time.Time) (old []string, err error) {
 func (l *Log) carry(open []State, old []string) error {
 	inOld := make(map[string]bool)
 	for _, name := range old {
-		readFile(name, func(x engine.Exception, err error) bool {
-			if err == nil {
+		lines.ReadFile(name, func(line lines.Line, err error) bool {
+			if x, wrong := parse(&line); err == nil && wrong == nil {
 				inOld[x.ID] = true
 			}
 			return true

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -112,15 +110,9 @@ func (b *block) limit(name string, e hclsyntax.Expression, limit *rules.Limit) {
 	if !quoted {
 		text = b.l.source(e.Range())
 	}
-	if digits, ok := strings.CutSuffix(strings.TrimSpace(text), "%"); ok && quoted {
-		n, err := record.ParseNumber(strings.TrimSpace(digits), false)
-		if err == nil && n.Sign() >= 0 && n.Cmp(record.IntNumber(100)) <= 0 {
-			*limit = rules.Limit{Set: true, Percent: &n}
-			return
-		}
-	}
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		*limit = rules.Limit{Set: true, Count: n}
+	read, err := rules.ParseLimit(text)
+	if err == nil && (quoted || read.Percent == nil) {
+		*limit = read
 		return
 	}
 	b.fail(e.Range(), "limit", fmt.Sprintf("%s must be a count or a percentage", name), `write 200, or "20%"`)
