@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench fuzz cover kill
+.PHONY: build test demo bench fuzz cover kill reload
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -21,6 +21,10 @@ fuzz:
 # KILLS=200 kills of each import, and of the daemon.
 kill:
 	HEADGATE_TEST_KILLS=$(or $(KILLS),200) go test ./cmd/headgate -run Kill -count=1 -v -timeout 60m
+
+# 200 broken rulesets, and 60 swaps of three under a running import.
+reload:
+	HEADGATE_TEST_BROKEN=200 HEADGATE_TEST_SWAPS=60 HEADGATE_TEST_TIMING=1 go test ./cmd/headgate -run Reload -count=1 -v -timeout 60m
 
 cover:
 	go test -coverprofile=/tmp/headgate.cover -coverpkg=./engine/...,./rules/... ./... && go tool cover -func=/tmp/headgate.cover | tail -1
