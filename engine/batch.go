@@ -83,7 +83,7 @@ type item struct {
 
 // empty reports whether there is nothing to settle: no record, and no position that moves.
 func (b *batch) empty() bool {
-	return len(b.items) == 0 && len(b.examined) == 0 && (b.again || b.from == b.to)
+	return len(b.items) == 0 && len(b.examined) == 0 && (b.again || b.unit || b.from == b.to)
 }
 
 // stopped reports whether judging stopped the item.

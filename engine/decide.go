@@ -288,16 +288,20 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 	return nil
 }
 
-// forget drops the records that were judged again and wait as they waited before,
-// under the same rules: nothing became of them.
+// forget drops what was judged again and waits as it waited before, under the same
+// rules: nothing became of it. So does a unit that is refused as it was before.
 func (d *decider) forget(b *batch) {
-	if !b.again {
+	if !b.again && !b.unit {
 		return
 	}
 	kept := b.items[:0]
 	for i := range b.items {
 		it := &b.items[i]
-		if it.open == nil || it.outcome != it.open.Outcome || it.open.Digest != d.flow.Digest {
+		waits := it.open != nil && it.outcome == it.open.Outcome && it.open.Digest == d.flow.Digest
+		if b.unit {
+			waits = it.outcome == Unchanged
+		}
+		if !waits {
 			kept = append(kept, *it)
 		}
 	}

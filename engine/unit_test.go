@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"strings"
 	"testing"
 
 	"headgate/engine"
@@ -124,7 +123,7 @@ func TestUnits(t *testing.T) {
 	if got := w.sql("SELECT sku, qty, price FROM items ORDER BY sku"); got != "A|2|1.5\nB|1|3" {
 		t.Errorf("the ERP has\n%s", got)
 	}
-	if got := countsText(w.run()); strings.Contains(got, "created") {
+	if got := countsText(w.run()); got != "" {
 		t.Errorf("again: %s", got)
 	}
 	w.drop("items-2.csv", header+"C;2;1;2026-11-24\nD;1;1;2026-11-24\nEND;2;2\n")

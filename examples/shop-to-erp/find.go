@@ -6,14 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 )
 
 // exceptionOf returns the short id of the open exception of an order.
-func exceptionOf(ctx context.Context, dir, binary, order string) (string, error) {
-	cmd := exec.CommandContext(ctx, binary, "--config", "rules", "exceptions", "export")
-	cmd.Dir = dir
-	out, err := cmd.Output()
+func (s *stage) exceptionOf(ctx context.Context, order string) (string, error) {
+	out, err := s.command(ctx, "exceptions", "list", "--output", "jsonl").Output()
 	if err != nil {
 		return "", fmt.Errorf("export the exceptions: %w", err)
 	}

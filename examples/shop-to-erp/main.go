@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	sqlitedb "zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -21,25 +22,31 @@ import (
 //go:embed rules mended shop erp.sql
 var systems embed.FS
 
-// step is one command of the demo, and what it shows.
+// step is one thing somebody does, and what it shows.
 type step struct {
 	why  string
-	args []string
+	args []string // of headgate; "@A-1003" is the exception of that order
+
+	// Instead of a command: what is done, as a person would write it, and how.
+	line string
+	do   func(context.Context, *stage) error
+
+	until string // ask until the answer matches: the daemon works beside
 }
 
-// steps are what an operator does on a first day.
+// steps are a first day: look, run, look at what was stopped, mend.
 var steps = []step{
-	{"Is the ruleset right, and does it do what its own tests say?", []string{"test", "rules"}},
-	{"What would happen to the first records? A plan writes nothing.", []string{"plan", "orders", "--limit", "8"}},
-	{"Run it: every record read has an outcome.", []string{"run", "--once", "orders"}},
-	{"And back: the ERP's numbers and status go to the shop.", []string{"run", "--once", "feedback"}},
-	{"What waits for a person, by reason.", []string{"exceptions", "list"}},
-	{"A total that is off by a cent, in full.", []string{"exceptions", "show", "@A-1003"}},
-	{"An article the ERP refuses, in its own words.", []string{"exceptions", "show", "@A-1016"}},
-	{"A customer the ERP does not have yet.", []string{"exceptions", "show", "@A-1010"}},
-	{"Mend the rule in a copy, and see what that changes, on the same records.", []string{"plan", "orders", "--limit", "0", "--against", "mended"}},
-	{"Nothing is lost: what was read is what was settled.", []string{"verify"}},
-	{"What became of one order, in all flows.", []string{"trace", "order", "A-1001"}},
+	{why: "Is the ruleset right, and does it do what its own tests say?", args: []string{"test", "rules"}},
+	{why: "What would happen to the first records? A plan writes nothing.", args: []string{"plan", "orders", "--limit", "8"}},
+	{why: "Run it: every record read has an outcome.", args: []string{"run", "--once", "orders"}},
+	{why: "And back: the ERP's numbers and status go to the shop.", args: []string{"run", "--once", "feedback"}},
+	{why: "What waits for a person, by reason.", args: []string{"exceptions", "list"}},
+	{why: "A total that is off by a cent, in full.", args: []string{"exceptions", "show", "@A-1003"}},
+	{why: "An article the ERP refuses, in its own words.", args: []string{"exceptions", "show", "@A-1016"}},
+	{why: "A customer the ERP does not have yet.", args: []string{"exceptions", "show", "@A-1010"}},
+	{why: "Mend the rule in a copy, and see what that changes, on the same records.", args: []string{"plan", "orders", "--limit", "0", "--against", "mended"}},
+	{why: "Nothing is lost: what was read is what was settled.", args: []string{"verify"}},
+	{why: "What became of one order, in all flows.", args: []string{"trace", "order", "A-1001"}},
 }
 
 func main() {
@@ -53,19 +60,20 @@ func main() {
 	}
 }
 
-// demo runs all steps in dir.
-func demo(ctx context.Context, dir string, out io.Writer) error {
+// demo plays all steps in dir.
+func demo(ctx context.Context, dir string, out io.Writer) (err error) {
 	if err := setUp(dir); err != nil {
 		return err
 	}
-	binary := filepath.Join(dir, "headgate")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "headgate/cmd/headgate")
+	s := &stage{dir: dir, binary: filepath.Join(dir, "headgate"), out: out}
+	build := exec.CommandContext(ctx, "go", "build", "-o", s.binary, "headgate/cmd/headgate")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build headgate: %w", err)
 	}
-	for _, s := range steps {
-		if err := s.run(ctx, dir, binary, out); err != nil {
+	defer func() { err = errors.Join(err, s.stop()) }()
+	for _, step := range append(steps, daemonSteps...) {
+		if err := step.play(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -102,30 +110,34 @@ func setUp(dir string) error {
 	return errors.Join(sqlitex.ExecuteScript(db, string(script), nil), db.Close())
 }
 
-// run shows a command and what it prints. Exit codes that tell of findings and of
-// exceptions that wait are part of the show.
-func (s step) run(ctx context.Context, dir, binary string, out io.Writer) error {
-	args := []string{"--config", "rules"}
-	for _, arg := range s.args {
-		if arg[0] == '@' {
-			id, err := exceptionOf(ctx, dir, binary, arg[1:])
+// play shows a step, does it, and shows what it prints. Exit codes that tell of
+// findings and of exceptions that wait are part of the show.
+func (step *step) play(ctx context.Context, s *stage) error {
+	if step.do != nil {
+		s.say(step.why, step.line)
+		return step.do(ctx, s)
+	}
+	args := make([]string, len(step.args))
+	for i, arg := range step.args {
+		if args[i] = arg; arg[0] == '@' {
+			id, err := s.exceptionOf(ctx, arg[1:])
 			if err != nil {
 				return err
 			}
-			arg = id
+			args[i] = id
 		}
-		args = append(args, arg)
 	}
-	_, _ = fmt.Fprintf(out, "\n# %s\n$ headgate", s.why)
-	for _, arg := range args {
-		_, _ = fmt.Fprintf(out, " %s", arg)
+	s.say(step.why, "headgate --config rules "+strings.Join(args, " "))
+	if step.until != "" {
+		answer, err := s.until(ctx, step.until, args...)
+		_, _ = s.out.Write(answer)
+		return err
 	}
-	_, _ = fmt.Fprintln(out)
-	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, os.Stderr
+	cmd := s.command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = s.out, os.Stderr
 	err := cmd.Run()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok && (e.ExitCode() == 3 || e.ExitCode() == 5) {
-		_, _ = fmt.Fprintf(out, "(exit %d)\n", e.ExitCode())
+		_, _ = fmt.Fprintf(s.out, "(exit %d)\n", e.ExitCode())
 		return nil
 	}
 	return err

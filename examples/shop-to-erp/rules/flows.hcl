@@ -5,6 +5,12 @@ flow "orders" {
   to   = connector.erp.orders
   mode = live
 
+  # In life, "30s" or more; also whenever a file comes.
+  every = "2s"
+
+  # Once a day everything is read and compared again.
+  sweep = "24h"
+
   batch {
     size = 10
   }
@@ -19,4 +25,6 @@ flow "feedback" {
   from = connector.erp.orders
   to   = connector.shop.feedback
   mode = live
+
+  every = "2s"
 }

@@ -1,0 +1,45 @@
+package main
+
+import "context"
+
+// daemonSteps are life beside the ERP: the daemon runs, rules change, people and
+// other systems do what they do.
+var daemonSteps = []step{
+	{
+		why: "From now on it runs beside the ERP.", line: "headgate --config rules run &",
+		do: func(ctx context.Context, s *stage) error { return s.start(ctx) },
+	},
+	{why: "How is it?", args: []string{"status"}, until: "process"},
+	{
+		why: "The shop rounds otherwise: a cent is right. Saving the file is the deployment,", line: "sed -i 's/total == round(qty * price, 2)/abs(total - round(qty * price, 2)) <= 0.01/' rules/order.hcl",
+		do: func(_ context.Context, s *stage) error {
+			return s.edit("order.hcl", "total == round(qty * price, 2)", "abs(total - round(qty * price, 2)) <= 0.01")
+		},
+	},
+	{why: "and what waited for it goes through: 2 exceptions less.", args: []string{"status"}, until: "7 created"},
+	{
+		why: "Somebody saves a mistake.", line: "sed -i 's/customers(customer)/customer(customers)/' rules/order.hcl",
+		do: func(_ context.Context, s *stage) error {
+			return s.edit("order.hcl", "customers(customer) != nil", "customer(customers) != nil")
+		},
+	},
+	{why: "It is refused, everyone can see why, and the old rules go on running.", args: []string{"status"}, until: "THE FILES ARE NOT"},
+	{
+		why: "Mended.", line: "sed -i 's/customer(customers)/customers(customer)/' rules/order.hcl",
+		do: func(_ context.Context, s *stage) error {
+			return s.edit("order.hcl", "customer(customers) != nil", "customers(customer) != nil")
+		},
+	},
+	{
+		why: "The customer that order A-1010 waits for comes to the ERP,", line: `sqlite3 erp.db "INSERT INTO customers VALUES (504, 'C-99', 'Dora Dahl')"`,
+		do: func(_ context.Context, s *stage) error {
+			return s.sql("INSERT INTO customers VALUES (504, 'C-99', 'Dora Dahl')")
+		},
+	},
+	{why: "and the order goes through at the next run.", args: []string{"trace", "order", "A-1010"}, until: "created"},
+	{
+		why: "Stopped, it finishes what it is at; nothing is lost.", line: "kill %1; wait",
+		do: func(_ context.Context, s *stage) error { return s.stop() },
+	},
+	{why: "What was read is what was settled.", args: []string{"verify"}},
+}
