@@ -68,6 +68,7 @@ type item struct {
 	entry    Entry         // what the ledger had
 	open     *OpenRecord   // what waits under its key, or nil
 	look     bool          // the destination is asked even when nothing changed in the source
+	gone     bool          // the source has it no more
 	known    bool          // it was asked, and the ledger says the same already
 	current  record.Row    // the destination's columns this flow may write, or nil
 	held     record.Record // the record as the destination has it, or nil: only where rules need it

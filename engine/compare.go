@@ -105,7 +105,7 @@ func (d *decider) compare(it *item, now time.Time) {
 		if v.IsNull() && d.own.KeepOnNull[c] || update && it.keeps(k) {
 			continue
 		}
-		if (update || d.fillsID(c, it)) && !v.IsAbsent() && !sameValue(v, it.current[c]) {
+		if (update || d.fillsID(c, it) || d.revives(c, it)) && !v.IsAbsent() && !sameValue(v, it.current[c]) {
 			it.send[c], changed = v, true
 		}
 	}
@@ -130,8 +130,15 @@ func (d *decider) knew(it *item) {
 	}
 	it.known = it.conflict == nil && e.Shown == nil || it.conflict != nil && slices.Equal(it.conflict.shown, e.Shown)
 	if it.known {
-		d.seen.set(e.Number)
+		d.pass.seen.set(e.Number)
 	}
+}
+
+// revives reports whether the column is nobody's and tells the destination that a
+// record is there, after it was told that it is gone.
+func (d *decider) revives(c int, it *item) bool {
+	w := d.own.Writes[c]
+	return it.entry.Outcome == Deleted && w.Owner == nil && !w.Key
 }
 
 // simulated reports whether an earlier version was delivered only in appearance: by

@@ -42,19 +42,18 @@ func (r *run) decideAll(ctx context.Context, in <-chan *batch, out chan<- *batch
 			d.tripped = true
 			r.stopReading()
 		}
-		select {
-		case out <- b:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := send(ctx, out, b); err != nil {
+			return err
 		}
 	}
-	return nil
+	return d.vanished(ctx, out)
 }
 
 func (d *decider) decide(ctx context.Context, b *batch) error {
 	if err := d.lookUp(b); err != nil {
 		return err
 	}
+	d.met(b)
 	if err := d.knowIDs(b); err != nil {
 		return err
 	}
@@ -134,7 +133,7 @@ func (d *decider) lookUpOpen(b *batch, waiting []int32) error {
 // settledBefore decides what needs no look at the destination.
 func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 	e := &it.entry
-	seen := e.Known() && !b.again && (e.Pass == d.header.Pass || d.seen.has(e.Number))
+	seen := e.Known() && !b.again && (e.Pass == d.header.Pass || d.pass.seen.has(e.Number))
 	same := d.sameAsSettled(it)
 	switch {
 	case it.skip:
@@ -149,12 +148,12 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 		d.stop(it, it.verdict, now)
 	case same && seen:
 		it.decide(Duplicate)
-	case same && !it.stopped() && (it.look || d.suspected[it.key]):
+	case same && !it.stopped() && (it.look || d.header.Sweeping || d.suspected[it.key]):
 		it.look = true // the destination may have changed it
 	case same:
 		it.decide(Unchanged)
 		if e.Number > 0 {
-			d.seen.set(e.Number)
+			d.pass.seen.set(e.Number)
 		}
 	case seen && d.flow.OnDuplicate == rules.FirstWins:
 		it.decide(Duplicate)

@@ -156,6 +156,9 @@ func (d *deliverer) lookAgain(ctx context.Context, changes []*item, doubt map[*i
 	}
 	for k := range found {
 		it := left[found[k].At]
+		if it.op == connectors.Delete {
+			continue // it is sent again: what is gone stays so
+		}
 		if d.holds(found[k].Write, it.send) {
 			delete(doubt, it)
 			it.toID = d.judge.destinationID(found[k].Returning)

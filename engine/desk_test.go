@@ -74,6 +74,7 @@ type rulesetText struct {
 	jsonl    bool   // the ERP takes files, not rows of a table
 	flow     string // in the flow
 	size     int    // of a batch
+	perRun   int    // records a run; 0: no limit
 	batch    string // more of the flow's batch block
 	mode     string
 	more     string // beside all that

@@ -125,6 +125,8 @@ type Header struct {
 	Digest   string // of the flow that settled last
 	Pass     uint64 // the current pass, or the last; passes are numbered from 1
 	Ended    bool   // that pass reached its end
+	Sweeping bool   // that pass compares everything with the destination
+	SweptAt  time.Time
 	Paused   string // why the flow is paused; "" is not
 	Pause    Pause  // what kind of pause that is
 	PausedAt time.Time

@@ -31,7 +31,7 @@ func (r *run) read(ctx, work context.Context, out chan<- *batch) error {
 	if r.limit > 0 {
 		rd.left = r.limit
 	}
-	err := rd.pass(ctx)
+	err := rd.readAll(ctx)
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (r *run) read(ctx, work context.Context, out chan<- *batch) error {
 	return rd.flush(!r.summary.Limited)
 }
 
-func (rd *reader) pass(ctx context.Context) error {
+func (rd *reader) readAll(ctx context.Context) error {
 	if !rd.fromStart { // what waits is read again from its source then
 		if err := rd.readOpen(ctx); err != nil {
 			return err
@@ -62,6 +62,13 @@ func (rd *reader) pass(ctx context.Context) error {
 		return nil
 	}
 	if err := rd.retry(ctx, rd.flow.From, list); err != nil {
+		return err
+	}
+	names := make([]string, len(parts))
+	for i, part := range parts {
+		names[i] = part.Name
+	}
+	if err := rd.wholeParts(names); err != nil {
 		return err
 	}
 	for _, part := range parts {
@@ -87,9 +94,13 @@ func (rd *reader) readPart(ctx context.Context, part connectors.Part) error {
 	}
 	if position == "" {
 		if ok, err := rd.judgeUnit(ctx, part); err != nil || !ok {
+			rd.pass.unread = "a part was refused"
 			return err
 		}
+	} else if !rd.pass.going {
+		rd.pass.unread = "it did not begin at the beginning"
 	}
+	rd.pass.going = true
 	for rd.left != 0 && ctx.Err() == nil {
 		var page connectors.Page
 		read := func() (err error) {
@@ -247,6 +258,9 @@ func (rd *reader) dueAgain(o *OpenRecord) bool {
 	}
 	if _, unknown := rd.intents[o.Key]; unknown {
 		return true // R5
+	}
+	if len(o.Row) == 0 && o.Broken == "" {
+		return false // it vanished, and its delete was refused: the next whole pass tries again
 	}
 	return o.Outcome == Held || o.Digest != rd.flow.Digest
 }

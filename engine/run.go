@@ -26,6 +26,7 @@ type Engine struct {
 	newest *generation
 	open   map[string]*opened // by handle
 	turns  turns
+	passes passStore
 	plan   schedule
 
 	watchers sync.WaitGroup
@@ -120,6 +121,7 @@ func (e *Engine) runFlow(ctx context.Context, name string, options RunOptions) S
 			r.limit = flow.Batch.PerRun
 		}
 		err = r.run(ctx)
+		r.keepPass(err)
 	}
 	if errors.Is(err, errAsked) {
 		r.summary.Limited, err = true, nil
@@ -169,7 +171,7 @@ type run struct {
 	loose     bool                              // a run before this one left its pass or its guard without an end
 	atLimit   bool                              // as many records were read as one run may
 	guard     guard
-	seen      bitmap // entries met unchanged in this pass
+	pass      *pass
 	inflight  *inflight
 	summary   Summary
 	stops     map[stopKey]*StopCount
@@ -232,12 +234,11 @@ func (r *run) begin(ctx context.Context) error {
 		}
 	}
 	r.loose = r.header.Pass > 0 && !r.header.Ended || r.header.Guard.Open || r.header.Guard.Allow != nil
-	if r.header.Pass == 0 || r.header.Ended {
-		r.header.Pass++
-	}
-	r.header.Ended = false
-	r.settledTo = r.header.Journal
 	r.header.Digest = r.flow.Digest
+	if err := r.beginPass(); err != nil {
+		return err
+	}
+	r.settledTo = r.header.Journal
 	return r.beginGuard()
 }
 

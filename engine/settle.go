@@ -100,9 +100,16 @@ func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception
 func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool, told []Exception) {
 	e := &it.entry
 	switch it.outcome {
+	case Deleted:
+		e.forgetDelivered(Deleted)
+		return true, d.closeOpen(b, it, s, Deleted.String())
 	case Created, Updated, Unchanged:
 		if it.known {
 			return false, nil
+		}
+		if it.gone {
+			e.forgetDelivered(Deleted)
+			return true, d.closeOpen(b, it, s, Deleted.String())
 		}
 		if it.outcome == Unchanged && !it.asked && (e.Stopped.IsZero() || it.stopped()) {
 			return false, nil

@@ -226,7 +226,7 @@ func (s *settler) end(ctx context.Context) error {
 	case s.tripped != nil: // nothing of that batch becomes durable
 		s.observe(s.tripped)
 		return s.pause(PausedByGuard, s.tripped.pausing)
-	case s.final && (s.settled || s.loose):
+	case s.final && (s.settled || s.loose || s.header.Sweeping):
 		return s.endPass(ctx)
 	case s.atLimit && (s.settled || s.loose):
 		return s.endRun(&Settlement{})
@@ -251,6 +251,9 @@ func (s *settler) endPass(ctx context.Context) error {
 		}
 	}
 	s.header.Ended = true
+	if s.header.Sweeping {
+		s.header.Sweeping, s.header.SweptAt = false, s.now()
+	}
 	settlement, none := &Settlement{}, ""
 	if s.appender != nil {
 		settlement.Mark, s.header.Mark = &none, none

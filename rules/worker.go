@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -166,6 +167,24 @@ func (w *Worker) Reference(key record.Record, name string) string {
 		return ""
 	}
 	return v.Text()
+}
+
+// WriteKey fills the columns that hold the key, from a record that has its key only.
+func (w *Worker) WriteKey(values []record.Value, r record.Record) error {
+	w.input = expression.Input{Record: r}
+	for _, c := range w.own.Key {
+		writing := w.own.Writes[c]
+		if writing.Program == nil {
+			values[c] = r[writing.Field]
+			continue
+		}
+		v, err := w.mapper.machine.Run(writing.Program, &w.input)
+		if err != nil {
+			return fmt.Errorf("make column %s of a key: %w", writing.Column, err)
+		}
+		values[c] = v
+	}
+	return nil
 }
 
 // list returns the lines of a list field as its column wants them.
