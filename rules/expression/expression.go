@@ -79,6 +79,7 @@ type Mistake struct {
 	Message  string
 	Hint     string // what would be right: "did you mean `customer`?", or ""
 	Whole    bool   // its place is only known as the whole text
+	Function string // the function that is not known, or ""
 }
 
 // Error returns the message and the hint.

@@ -351,6 +351,9 @@ func (in *inspection) call(n *ast.CallNode) {
 	for _, arg := range n.Arguments {
 		in.walk(arg)
 	}
+	if in.mistake != nil {
+		return
+	}
 	if _, known := functionSet[callee.Value]; known {
 		in.layout(n, callee.Value, n.Arguments)
 		return
@@ -366,6 +369,7 @@ func (in *inspection) call(n *ast.CallNode) {
 		names = append(names, l.Name)
 	}
 	in.fail(callee, fmt.Sprintf("unknown function `%s`", callee.Value), suggest(callee.Value, names))
+	in.mistake.Function = callee.Value
 }
 
 func (in *inspection) lookup(n *ast.CallNode, l Lookup) {

@@ -108,6 +108,7 @@ func (r *rewriter) binary(node *ast.Node, n *ast.BinaryNode) {
 	case "<", "<=", ">", ">=":
 		r.checkComparison(n)
 	case "in":
+		r.checkList(n)
 		if _, isMap := n.Right.(*ast.MapNode); !isMap && !r.plainList(n) {
 			r.call(node, "$in", n.Left, n.Right)
 		}
@@ -271,5 +272,13 @@ func (unsetter) ShouldRepeat() bool { return false }
 func (unsetter) Visit(node *ast.Node) {
 	if call, ok := (*node).(*ast.CallNode); ok {
 		call.SetType(anyType)
+	}
+}
+
+// checkList refuses `in` of what is no list.
+func (r *rewriter) checkList(n *ast.BinaryNode) {
+	if k := kindOfNode(n.Right); (k != record.Unknown || isNilNode(n.Right)) && r.result == nil {
+		from, to := extent(n.Right)
+		r.result = &Mistake{From: from, To: to, Message: "`in` needs a list on its right", Hint: "write `in ['a', 'b']`; to look inside a text write `contains`"}
 	}
 }

@@ -69,6 +69,29 @@ func (b *block) attr(name string) hclsyntax.Expression {
 	return nil
 }
 
+// has reports whether a block of a type and name stands in this one, right or wrong.
+func (b *block) has(kind, label string) bool {
+	return slices.ContainsFunc(b.body.Blocks, func(x *hclsyntax.Block) bool {
+		return x.Type == kind && len(x.Labels) > 0 && x.Labels[0] == label
+	})
+}
+
+// labels returns the names of the blocks of a type, right or wrong.
+func (b *block) labels(kind string) (names []string) {
+	for _, x := range b.body.Blocks {
+		if x.Type == kind && len(x.Labels) > 0 {
+			names = append(names, x.Labels[0])
+		}
+	}
+	return names
+}
+
+// declared reports whether a block stands at the top, right or wrong: that what it
+// declares is missing then only follows from a mistake of its own.
+func (l *loader) declared(kind, label string) bool {
+	return slices.ContainsFunc(l.top[kind], func(x *block) bool { return x.label == label })
+}
+
 // required returns the expression of an argument that must be there, or nil.
 func (b *block) required(name, hint string) hclsyntax.Expression {
 	e := b.attr(name)

@@ -126,16 +126,23 @@ func (l *loader) declareFields(r *rules.Resource, b *block) {
 		b.fail(e.Range(), "reference", fmt.Sprintf("there is no %s", strings.Join(path, ".")), suggest(path[len(path)-1], keysOf(l.entities)))
 		return
 	}
+	if len(l.entities[path[1]].Schema.Fields) == 0 {
+		return // told already: nothing can be said of its fields
+	}
 	r.Entity = l.entities[path[1]]
 	r.Has = make([]bool, len(r.Entity.Schema.Fields))
 	fields := b.items("fields")
-	for i := range r.Has {
-		r.Has[i] = fields == nil
-	}
+	all := fields == nil
 	for _, f := range fields {
-		if i, ok := b.field(f, r.Entity, "fields"); ok {
-			r.Has[i] = true
+		i, ok := b.field(f, r.Entity, "fields")
+		if !ok {
+			all = true // which one was meant is not known: what follows from its absence would be noise
+			continue
 		}
+		r.Has[i] = true
+	}
+	for i := range r.Has {
+		r.Has[i] = r.Has[i] || all
 	}
 }
 
@@ -176,6 +183,9 @@ func (l *loader) findResource(b *block, name string) *rules.Resource {
 			return r
 		}
 		names = append(names, r.Name)
+	}
+	if l.connectAt[c].has("resource", path[2]) {
+		return nil // its connector's mistake is told, or its own
 	}
 	b.fail(e.Range(), "reference", fmt.Sprintf("connector %q has no resource %q", path[1], path[2]), suggest(path[2], names))
 	return nil

@@ -157,12 +157,27 @@ func escape(line string) string {
 	}, line)
 }
 
+// sorted orders what was found. In a file that could not be parsed whole, and of
+// names that may stand in one, only mistakes of syntax are certain.
 func (l *loader) sorted() Diagnostics {
+	broken := make(map[string]bool)
+	for _, d := range l.diagnostics {
+		if d.Severity == Error && (d.Code == "syntax" || d.Code == "file") {
+			broken[d.File] = true
+		}
+	}
+	l.diagnostics = slices.DeleteFunc(l.diagnostics, func(d Diagnostic) bool {
+		certain := d.Code == "syntax" || d.Code == "file"
+		return !certain && (broken[d.File] || len(broken) > 0 && slices.Contains(follows, d.Code))
+	})
 	slices.SortStableFunc(l.diagnostics, func(a, b Diagnostic) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return slices.CompactFunc(l.diagnostics, func(a, b Diagnostic) bool { return a == b })
 }
+
+// follows are the codes of what may be right once another file is.
+var follows = []string{"reference", "expression", "missing", "read", "write", "twice"}
 
 // syntax takes over what the parser says, in our words where they help more.
 func (l *loader) syntax(diags hcl.Diagnostics) {

@@ -124,7 +124,7 @@ func (l *loader) entityKey(b *block, e *rules.Entity) {
 
 // field reads a field block.
 func (l *loader) field(b *block, owner *rules.Connector) (record.Field, rules.Field) {
-	f := record.Field{Name: b.label, Kind: record.String}
+	f := record.Field{Name: b.label, Kind: record.Unknown}
 	kinds := []string{"string", "int", "decimal", "bool", "date", "time"}
 	if b.required("type", "write type = string, int, decimal, bool, date or time") != nil {
 		if w, ok := b.word("type", kinds...); ok {
@@ -137,16 +137,28 @@ func (l *loader) field(b *block, owner *rules.Connector) (record.Field, rules.Fi
 	if w, ok := b.word("on_null", "write", "keep"); ok {
 		checks.KeepOnNull = w == "keep"
 	}
+	if f.Kind == record.Unknown { // nothing can be said of what depends on it
+		for _, name := range []string{"one_of", "min", "max", "scale", "max_length", "pattern", "transitions"} {
+			b.known[name] = true
+		}
+		b.done()
+		return f, checks
+	}
+	l.fieldChecks(b, &f, &checks)
+	b.done()
+	return f, checks
+}
+
+// fieldChecks reads what must hold for a field whose type is known.
+func (l *loader) fieldChecks(b *block, f *record.Field, checks *rules.Field) {
 	for _, e := range b.items("one_of") {
 		if v, ok := b.literal(e, f.Kind, "each of one_of"); ok {
 			checks.OneOf = append(checks.OneOf, v)
 		}
 	}
-	l.numberChecks(b, &f, &checks)
-	l.textChecks(b, &f, &checks)
-	l.transitions(b, &checks)
-	b.done()
-	return f, checks
+	l.numberChecks(b, f, checks)
+	l.textChecks(b, f, checks)
+	l.transitions(b, checks)
 }
 
 func (l *loader) numberChecks(b *block, f *record.Field, checks *rules.Field) {
@@ -243,6 +255,9 @@ func (l *loader) list(b *block, owner *rules.Connector) (record.Field, rules.Fie
 // entityRules compiles the rules of an entity, which may ask lookups.
 func (l *loader) entityRules(e *rules.Entity) {
 	b := l.entityAt[e]
+	if len(e.Schema.Fields) == 0 {
+		return // told already
+	}
 	for _, rb := range b.blocks("rule", 1) {
 		scope := &expression.Scope{Fields: e.Schema, Lookups: l.functions}
 		if rule := l.compileRule(rb, scope, e); rule != nil {

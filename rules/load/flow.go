@@ -136,7 +136,7 @@ func (l *loader) checkFlow(b *block, f *rules.Flow) {
 		}
 	}
 	for _, k := range entity.Schema.Key {
-		if f.To.Has[k] && columnOf(f.To, k) < 0 {
+		if f.To.Has[k] && columnOf(f.To, k) < 0 && !l.broken[f.To] {
 			name := entity.Schema.Fields[k].Name
 			b.fail(b.attr("to").Range(), "key", fmt.Sprintf("no column of %s holds %q alone, which is part of the key", f.To.Name, name), fmt.Sprintf("a field that write uses is no longer written under its own name: add %s = %q to write", name, name))
 		}

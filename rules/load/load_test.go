@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,34 @@ func TestHostileFiles(t *testing.T) {
 		}
 		if set == nil {
 			t.Errorf("%s: no ruleset", name)
+		}
+	}
+}
+
+// TestTornRulesets: a ruleset that lacks a line, or ends early, is told what
+// is wrong with it, or is right; it never ends the process that reads it.
+func TestTornRulesets(t *testing.T) {
+	t.Parallel()
+	files, err := load.Read("../../examples/shop-to-erp/rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range files {
+		lines := bytes.SplitAfter(f.Bytes, []byte("\n"))
+		for k := 0; k < len(lines); k += 3 {
+			for _, torn := range [][][]byte{append(slices.Clone(lines[:k]), lines[k+1:]...), lines[:k]} {
+				changed := slices.Clone(files)
+				changed[i].Bytes = bytes.Join(torn, nil)
+				set, diags := load.Load("rules", changed, builtin.Kinds())
+				if set == nil {
+					t.Fatalf("%s without line %d: no ruleset", f.Name, k+1)
+				}
+				for _, d := range diags {
+					if d.Code == "" || d.Line < 1 {
+						t.Errorf("%s without line %d: %+v", f.Name, k+1, d)
+					}
+				}
+			}
 		}
 	}
 }

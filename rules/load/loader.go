@@ -28,7 +28,8 @@ type loader struct {
 	lookups    map[string]*rules.Lookup
 	lookupAt   map[*rules.Lookup]*block
 	connectAt  map[*rules.Connector]*block
-	asked      map[string]bool // lookups that something asks
+	broken     map[*rules.Resource]bool // one of its expressions did not compile
+	asked      map[string]bool          // lookups that something asks
 	functions  []expression.Lookup
 	ruleAt     map[*rules.Rule]*block // of entities and flows
 }
@@ -44,7 +45,7 @@ func Load(dir string, files []File, kinds []connectors.Kind) (*rules.Ruleset, Di
 		entities: make(map[string]*rules.Entity), entityAt: make(map[*rules.Entity]*block),
 		lookups: make(map[string]*rules.Lookup), lookupAt: make(map[*rules.Lookup]*block),
 		connectAt: make(map[*rules.Connector]*block), asked: make(map[string]bool),
-		ruleAt: make(map[*rules.Rule]*block),
+		ruleAt: make(map[*rules.Rule]*block), broken: make(map[*rules.Resource]bool),
 	}
 	if len(files) == 0 || len(files) > maxFiles {
 		l.at(Error, "empty", dir, 0, 0, "", fmt.Sprintf("a ruleset is 1 to %d files *.hcl in one directory; there are %d", maxFiles, len(files)), "`headgate init` makes one to start from")

@@ -47,6 +47,7 @@ func (l *loader) declareLookup(b *block) {
 }
 
 func (l *loader) resourceLookup(b *block, u *rules.Lookup) {
+	b.known["key"], b.known["valid"] = true, true
 	u.From = l.findResource(b, "from")
 	if u.From == nil {
 		return

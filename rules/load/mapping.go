@@ -55,6 +55,7 @@ func (l *loader) compileRead(r *rules.Resource, b *block) {
 		}
 		read[i] = true
 		r.Read[i] = l.reading(b, p, schema.Fields[i].Kind, scope, r.Columns)
+		l.broken[r] = l.broken[r] || r.Read[i].Program == nil && r.Read[i].Column < 0
 	}
 	for i, f := range schema.Fields {
 		if !r.Has[i] || read[i] {
@@ -219,6 +220,7 @@ func (l *loader) compileWrite(r *rules.Resource, b *block) {
 	for _, p := range b.pairs("write") {
 		program := b.expression(p.value, "write."+p.key, scope, expression.Want{Null: true})
 		if program == nil {
+			l.broken[r] = true
 			continue
 		}
 		l.askedBy(program)

@@ -1,13 +1,16 @@
 package load
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"headgate/engine/record"
 	"headgate/rules/expression"
 )
 
@@ -27,6 +30,9 @@ func (b *block) expression(e hclsyntax.Expression, what string, scope *expressio
 	if mistake == nil {
 		return p
 	}
+	if b.l.declared("lookup", mistake.Function) && b.l.lookups[mistake.Function] == nil || namesUntyped(text, scope.Fields) {
+		return nil // the lookup's or the field's own mistake is told
+	}
 	b.within(Error, e, mistake.From, mistake.To, "expression", mistake.Message, mistake.Hint)
 	return nil
 }
@@ -37,6 +43,18 @@ func (b *block) within(severity Severity, e hclsyntax.Expression, from, to int, 
 	r := e.Range()
 	from, to = b.l.place(r, text, from, to)
 	b.l.at(severity, code, r.Filename, from, to, b.name, summary, hint)
+}
+
+// namesUntyped reports whether a text names a field whose type is a mistake.
+func namesUntyped(text string, fields *record.Schema) bool {
+	if fields == nil {
+		return false
+	}
+	names := strings.FieldsFunc(text, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return slices.ContainsFunc(names, func(name string) bool {
+		i, ok := fields.Index(name)
+		return ok && fields.Fields[i].Kind == record.Unknown
+	})
 }
 
 // place maps rune offsets in the value of a quoted text or heredoc to byte offsets
