@@ -35,6 +35,7 @@ type app struct {
 	stateDir    string
 	credentials string
 	output      string
+	asJSON      bool // --json: output is json
 	socket      string
 	level       slog.LevelVar
 }
@@ -94,7 +95,7 @@ func (a *app) logger(set *rules.Ruleset) *slog.Logger {
 	if format == "text" || format == "" && isTerminal(a.err) {
 		return slog.New(slog.NewTextHandler(safeWriter{a.err}, options))
 	}
-	return slog.New(slog.NewJSONHandler(safeWriter{a.err}, options))
+	return slog.New(slog.NewJSONHandler(jsonWriter{a.err}, options))
 }
 
 // setLevel logs from now on what the ruleset wants logged.

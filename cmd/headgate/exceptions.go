@@ -57,7 +57,7 @@ func (a *app) listExceptions(ctx context.Context, f *exceptionFlags) error {
 	if err != nil {
 		return err
 	}
-	if a.output != "table" {
+	if !a.table() {
 		return a.printJSON(len(open), func(i int) any { return &open[i] })
 	}
 	if len(open) == 0 {
@@ -143,13 +143,10 @@ func (a *app) exportExceptions(ctx context.Context, f *exceptionFlags) error {
 	if err != nil {
 		return err
 	}
-	encoder := a.encoder()
-	for i := range open {
-		if err := encoder.Encode(&open[i]); err != nil {
-			return err
-		}
+	if a.table() {
+		a.output = outputLines
 	}
-	return nil
+	return a.printJSON(len(open), func(i int) any { return &open[i] })
 }
 
 func (a *app) showException(ctx context.Context, prefix string) error {
@@ -157,7 +154,7 @@ func (a *app) showException(ctx context.Context, prefix string) error {
 	if err := a.ask(ctx, reads, "exception", &control.ShowRequest{ID: prefix}, history); err != nil {
 		return err
 	}
-	if a.output != "table" {
+	if !a.table() {
 		return a.printJSON(len(history.Lines), func(i int) any { return &history.Lines[i] })
 	}
 	a.printException(history.Lines)

@@ -33,6 +33,7 @@ func (a *app) init(dir string) error {
 	if found, err := filepath.Glob(filepath.Join(dir, "*.hcl")); err != nil || len(found) > 0 {
 		return errors.Join(err, fmt.Errorf("%s holds a ruleset already: give another directory", dir))
 	}
+	var written []string
 	err := fs.WalkDir(initial, "initial", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -49,11 +50,14 @@ func (a *app) init(dir string) error {
 		if err != nil {
 			return err
 		}
-		a.printf("%s\n", target)
+		written = append(written, target)
 		return writeNew(target, content)
 	})
 	if err != nil {
 		return fmt.Errorf("write the ruleset: %w", err)
+	}
+	if err := a.printFiles(written); err != nil || !a.table() {
+		return err
 	}
 	a.printf("\nnext: headgate --config %s check, then test, then plan contacts, then run --once\n", dir)
 	return nil

@@ -114,15 +114,15 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.config, "config", "/etc/headgate", "directory of the ruleset")
 	flags.StringVar(&a.stateDir, "state", "", "directory of the state (default: as the ruleset says, or /var/lib/headgate)")
 	flags.StringVar(&a.credentials, "credentials", os.Getenv("CREDENTIALS_DIRECTORY"), "directory of credentials")
-	flags.StringVar(&a.output, "output", "table", "table, json or jsonl")
+	flags.StringVar(&a.output, "output", outputTable, "table, json or jsonl")
+	flags.BoolVar(&a.asJSON, "json", false, "short for --output json")
 	flags.StringVar(&a.socket, "socket", "", "socket of the daemon (default: the one of the daemon that holds the state)")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.chooseOutput(cmd.Flags().Changed("output")) }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
 	root.AddCommand(a.initCommand(), a.checkCommand(), a.fmtCommand(), a.testCommand(), a.planCommand(), a.runCommand(),
 		a.exceptionsCommand(), a.traceCommand(), a.checkpointCommand(), a.pauseCommand(), a.resumeCommand(), a.verifyCommand(),
 		a.connectorsCommand(), a.versionCommand(), a.statusCommand())
-	for _, c := range root.Commands() {
-		usageErrors(c)
-	}
+	usageErrors(root)
 	return root
 }
 

@@ -70,14 +70,18 @@ func (a *app) plan(cmd *cobra.Command, flow string, f *planFlags) error {
 	if f.against != "" {
 		return a.planAgainst(cmd, door, request, plan, f)
 	}
-	if a.output != "table" {
-		return a.printJSON(len(plan.Items), func(i int) any { return &plan.Items[i] })
+	switch a.output {
+	case outputJSON:
+		err = a.printOne(plan)
+	case outputLines:
+		err = a.printJSON(len(plan.Items), func(i int) any { return &plan.Items[i] })
+	default:
+		a.printPlan(plan, only == engine.NoOutcome)
 	}
-	a.printPlan(plan, only == engine.NoOutcome)
-	if f.exitCode && planFinds(plan) {
-		return &exit{code: exitFindings}
+	if err != nil {
+		return err
 	}
-	return nil
+	return found(f.exitCode && planFinds(plan))
 }
 
 // planFinds reports whether a run would change or stop anything.
@@ -223,8 +227,11 @@ func (a *app) planAgainst(cmd *cobra.Command, door control.Door, request *contro
 	changes := slices.DeleteFunc(changedItems(before, after), func(c planDifference) bool {
 		return only != engine.NoOutcome && c.To.Outcome != only
 	})
-	if a.output != "table" {
-		return a.printJSON(len(changes), func(i int) any { return &changes[i] })
+	if !a.table() {
+		if err := a.printJSON(len(changes), func(i int) any { return &changes[i] }); err != nil {
+			return err
+		}
+		return found(f.exitCode && len(changes) > 0)
 	}
 	p, first := a.painter(), a.config
 	if f.rules != "" {
@@ -236,10 +243,7 @@ func (a *app) planAgainst(cmd *cobra.Command, door control.Door, request *contro
 	}
 	a.printf("%d of %d records would end otherwise.\n", len(changes), after.Read)
 	a.printf("  %s: %s\n  %s: %s\n", first, totalLine(before), f.against, totalLine(after))
-	if f.exitCode && len(changes) > 0 {
-		return &exit{code: exitFindings}
-	}
-	return nil
+	return found(f.exitCode && len(changes) > 0)
 }
 
 // planDifference is one record whose outcome another ruleset would change.

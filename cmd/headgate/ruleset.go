@@ -2,19 +2,14 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
-	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"headgate/connectors"
 	"headgate/connectors/builtin"
 	"headgate/rules"
 	"headgate/rules/load"
@@ -29,32 +24,31 @@ func (a *app) dirOf(args []string) string {
 }
 
 func (a *app) checkCommand() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use: "check [DIR]", Short: "everything wrong with a ruleset, and where", Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return a.check(a.dirOf(args), asJSON || a.output == "json")
-		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.check(a.dirOf(args)) },
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
-	return c
 }
 
-func (a *app) check(dir string, asJSON bool) error {
+func (a *app) check(dir string) error {
 	files, err := load.Read(dir)
 	if err != nil {
 		return err
 	}
 	set, diags := load.Load(dir, files, builtin.Kinds())
-	findings := &exit{code: exitFindings}
-	if asJSON {
-		_, _ = a.out.Write(diags.JSON())
-	} else {
+	if a.table() {
 		_, _ = io.WriteString(a.out, safe(diags.String()))
 		a.printChecked(dir, set, diags)
+	} else if err := a.printJSON(len(diags), func(i int) any { return &diags[i] }); err != nil {
+		return err
 	}
-	if len(diags) > 0 {
-		return findings
+	return found(len(diags) > 0)
+}
+
+// found gives findings their exit code.
+func found(any bool) error {
+	if any {
+		return &exit{code: exitFindings}
 	}
 	return nil
 }
@@ -104,24 +98,24 @@ func (a *app) format(dir string, check bool) error {
 	if err != nil {
 		return err
 	}
-	found := false
+	var changed []string
 	for _, f := range files {
 		formatted := load.Format(f.Bytes)
 		if bytes.Equal(formatted, f.Bytes) {
 			continue
 		}
-		found = true
-		a.printf("%s\n", filepath.Join(dir, f.Name))
+		path := filepath.Join(dir, f.Name)
 		if !check {
-			if err := replaceFile(filepath.Join(dir, f.Name), formatted); err != nil {
+			if err := replaceFile(path, formatted); err != nil {
 				return err
 			}
 		}
+		changed = append(changed, path)
 	}
-	if check && found {
-		return &exit{code: exitFindings}
+	if err := a.printFiles(changed); err != nil {
+		return err
 	}
-	return nil
+	return found(check && len(changed) > 0)
 }
 
 // replaceFile replaces a file as a whole: nobody ever reads half of it.
@@ -156,96 +150,48 @@ func (a *app) test(dir, pattern string) error {
 	if err != nil {
 		return err
 	}
-	p := a.painter()
-	passed, failed := 0, 0
+	results := []testResult{}
 	for _, t := range set.Tests {
-		if !match.MatchString(t.Name) {
-			continue
+		if match.MatchString(t.Name) {
+			differences := t.Run().Differences
+			results = append(results, testResult{t.Name, t.Place, len(differences) == 0, differences})
 		}
-		result := t.Run()
-		if len(result.Differences) == 0 {
+	}
+	return a.printTested(results)
+}
+
+// testResult is what became of one test block.
+type testResult struct {
+	Name        string   `json:"name"`
+	Place       string   `json:"place"`
+	Passed      bool     `json:"passed"`
+	Differences []string `json:"differences,omitempty"`
+}
+
+func (a *app) printTested(results []testResult) error {
+	p, passed := a.painter(), 0
+	for _, r := range results {
+		if r.Passed {
 			passed++
-			a.printf("%s %s\n", p.green("ok  "), t.Name)
-			continue
 		}
-		failed++
-		a.printf("%s %s  (%s)\n", p.red("FAIL"), t.Name, t.Place)
-		for _, d := range result.Differences {
-			a.printf("       %s\n", oneLine(d))
+		switch {
+		case !a.table():
+		case r.Passed:
+			a.printf("%s %s\n", p.green("ok  "), oneLine(r.Name))
+		default:
+			a.printf("%s %s  (%s)\n", p.red("FAIL"), oneLine(r.Name), r.Place)
 		}
-	}
-	a.printf("%d passed, %d failed\n", passed, failed)
-	if failed > 0 {
-		return &exit{code: exitFindings}
-	}
-	return nil
-}
-
-func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "what this build is", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		a.printf("headgate %s %s\n", version(), runtime.Version())
-		return nil
-	}}
-}
-
-// version names this build: its version, and the commit where that is known.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(no build information)"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return info.Main.Version + " " + s.Value
-		}
-	}
-	return info.Main.Version
-}
-
-func (a *app) connectorsCommand() *cobra.Command {
-	list := &cobra.Command{Use: "connectors", Short: "the types of connectors, and their arguments", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		for _, k := range builtin.Kinds() {
-			a.printf("%s  %s\n", pad(k.Name, 10), k.Summary)
-		}
-		return nil
-	}}
-	list.AddCommand(&cobra.Command{Use: "show TYPE", Short: "the arguments of one type", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-		var names []string
-		for _, k := range builtin.Kinds() {
-			names = append(names, k.Name)
-			if k.Name == args[0] {
-				a.showKind(k)
-				return nil
+		for _, d := range r.Differences {
+			if a.table() {
+				a.printf("       %s\n", oneLine(d))
 			}
 		}
-		return fmt.Errorf("no connector type is called %q: there are %s", args[0], strings.Join(names, ", "))
-	}})
-	return list
-}
-
-func (a *app) showKind(k connectors.Kind) {
-	a.printf("%s: %s\n\nconnector\n", k.Name, k.Summary)
-	a.showFields(reflect.TypeOf(k.Settings()).Elem(), "  ")
-	a.printf("\nresource\n")
-	a.showFields(reflect.TypeOf(k.Resource()).Elem(), "  ")
-}
-
-func (a *app) showFields(t reflect.Type, indent string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, option, _ := strings.Cut(f.Tag.Get("hcl"), ",")
-		if name == "" {
-			continue
-		}
-		note := f.Tag.Get("doc")
-		if option == "" {
-			note += " (required)"
-		}
-		if option == "block" {
-			a.printf("%s%s { }  %s\n", indent, name, note)
-			a.showFields(f.Type.Elem(), indent+"  ")
-			continue
-		}
-		a.printf("%s%s  %s\n", indent, pad(name, 14), note)
 	}
+	failed := len(results) - passed
+	if a.table() {
+		a.printf("%d passed, %d failed\n", passed, failed)
+	} else if err := a.printJSON(len(results), func(i int) any { return &results[i] }); err != nil {
+		return err
+	}
+	return found(failed > 0)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -98,7 +97,7 @@ func (a *app) progress() func(engine.Progress) {
 }
 
 func (a *app) printSummaries(all []engine.Summary) error {
-	if a.output != "table" {
+	if !a.table() {
 		return a.printJSON(len(all), func(i int) any { return summaryJSON(&all[i]) })
 	}
 	for i := range all {
@@ -108,41 +107,6 @@ func (a *app) printSummaries(all []engine.Summary) error {
 		a.printSummary(&all[i])
 	}
 	return nil
-}
-
-// printJSON prints values as a JSON array, or one a line.
-func (a *app) printJSON(n int, at func(int) any) error {
-	values := make([]any, n)
-	for i := range values {
-		values[i] = at(i)
-	}
-	encoder := a.encoder()
-	if a.output == "jsonl" {
-		for _, v := range values {
-			if err := encoder.Encode(v); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(values)
-}
-
-// encoder writes JSON for people and programs: < stays <.
-func (a *app) encoder() *json.Encoder {
-	encoder := json.NewEncoder(a.out)
-	encoder.SetEscapeHTML(false)
-	return encoder
-}
-
-// printOne prints one value as JSON.
-func (a *app) printOne(v any) error {
-	encoder := a.encoder()
-	if a.output == "json" {
-		encoder.SetIndent("", "  ")
-	}
-	return encoder.Encode(v)
 }
 
 func summaryJSON(s *engine.Summary) map[string]any {

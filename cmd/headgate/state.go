@@ -128,7 +128,7 @@ func (a *app) showCheckpoints(ctx context.Context, args []string) error {
 	if err := a.ask(ctx, reads, "positions", request, all); err != nil {
 		return err
 	}
-	if a.output != "table" {
+	if !a.table() {
 		return a.printJSON(len(all.Flows), func(i int) any { return &all.Flows[i] })
 	}
 	for _, f := range all.Flows {
@@ -158,6 +158,9 @@ func (a *app) moveCheckpoint(ctx context.Context, q *control.MoveRequest, yes bo
 	if err := a.ask(ctx, acts, "move", q, moved); err != nil {
 		return err
 	}
+	if !a.table() {
+		return a.printOne(moved)
+	}
 	for _, part := range moved.Parts {
 		a.printf("%s: %s is read again from %s\n", q.Flow, partName(part), orBeginning(q.To))
 	}
@@ -180,8 +183,8 @@ func (a *app) verify(ctx context.Context) error {
 	if err := a.ask(ctx, reads, "verify", nil, found); err != nil {
 		return err
 	}
-	if a.output != "table" {
-		if err := a.printJSON(len(found.Ledgers), func(i int) any { return &found.Ledgers[i] }); err != nil {
+	if !a.table() {
+		if err := a.printOne(found); err != nil {
 			return err
 		}
 	} else {

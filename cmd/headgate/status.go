@@ -19,7 +19,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err := a.ask(cmd.Context(), reads, "status", nil, s); err != nil {
 				return err
 			}
-			if a.output != "table" {
+			if !a.table() {
 				return a.printOne(s)
 			}
 			a.printStatus(s, time.Now())

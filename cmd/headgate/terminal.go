@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"headgate/engine/record"
 )
 
 // isTerminal reports whether w is a terminal.
@@ -38,17 +40,7 @@ func (p painter) dim(s string) string    { return p.paint("2", s) }
 
 // safe makes visible what a terminal would act on: control characters, and those
 // that turn the direction of writing. Line breaks and tabs stay.
-func safe(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return r
-		}
-		if r < ' ' || r >= 0x7f && r <= 0x9f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '�'
-		}
-		return r
-	}, text)
-}
+func safe(text string) string { return record.Visible(text, "\n\t") }
 
 // oneLine is safe text without line breaks.
 func oneLine(text string) string {
@@ -60,6 +52,14 @@ type safeWriter struct{ w io.Writer }
 
 func (s safeWriter) Write(b []byte) (int, error) {
 	_, err := io.WriteString(s.w, safe(string(b)))
+	return len(b), err
+}
+
+// jsonWriter escapes in JSON written to it what a terminal would act on.
+type jsonWriter struct{ w io.Writer }
+
+func (j jsonWriter) Write(b []byte) (int, error) {
+	_, err := j.w.Write(record.AppendVisibleJSON(nil, b))
 	return len(b), err
 }
 

@@ -27,7 +27,7 @@ func (a *app) trace(ctx context.Context, entity, name string) error {
 	if err := a.ask(ctx, reads, "trace", &control.TraceRequest{Entity: entity, Name: name}, t); err != nil {
 		return err
 	}
-	if a.output != "table" {
+	if !a.table() {
 		return a.printOne(t)
 	}
 	for i := range t.Records {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"headgate/engine/record"
 	"headgate/rules"
 )
 
@@ -154,7 +155,7 @@ func short(text string) string {
 			return -1
 		case n == maxSample:
 			return '…'
-		case r < ' ' || r >= 0x7f && r <= 0x9f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+		case record.Acts(r):
 			return ' '
 		}
 		return r

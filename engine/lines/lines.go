@@ -14,7 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf8"
+
+	"headgate/engine/record"
 )
 
 // The sizes of a log's files and lines, in bytes.
@@ -189,7 +190,7 @@ func (l *Log) append(values []any) error {
 		if err != nil {
 			return err
 		}
-		lines = append(appendEscaped(lines, line), '\n')
+		lines = append(record.AppendVisibleJSON(lines, line), '\n')
 	}
 	if l.size > 0 && l.size+int64(len(lines)) > l.MaxSize {
 		if err := l.rotate(); err != nil {
@@ -216,21 +217,6 @@ func (l *Log) rotate() error {
 		return err
 	}
 	return l.open()
-}
-
-// appendEscaped escapes what JSON lets through and a terminal would act on: C1
-// controls and characters that turn the direction of writing.
-func appendEscaped(dst, line []byte) []byte {
-	for i := 0; i < len(line); {
-		r, size := utf8.DecodeRune(line[i:])
-		if r >= 0x7f && r <= 0x9f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			dst = fmt.Appendf(dst, `\u%04x`, r)
-		} else {
-			dst = append(dst, line[i:i+size]...)
-		}
-		i += size
-	}
-	return dst
 }
 
 // Close closes the log.

@@ -2,7 +2,6 @@ package load
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"headgate/engine/record"
 )
 
 // Severity says whether a diagnostic keeps a ruleset from being used.
@@ -103,18 +104,6 @@ func wide(r rune) bool {
 	return r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf || r >= 0xac00 && r <= 0xd7a3 || r >= 0xf900 && r <= 0xfaff || r >= 0xff00 && r <= 0xff60 || r >= 0x1f300 && r <= 0x1faff)
 }
 
-// JSON renders all of them as a JSON array.
-func (d Diagnostics) JSON() []byte {
-	if d == nil {
-		d = Diagnostics{}
-	}
-	text, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		panic(err) // a slice of plain structs always has a JSON form
-	}
-	return append(text, '\n')
-}
-
 // LogValue is one diagnostic as a log attribute group.
 func (d Diagnostic) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("code", d.Code), slog.String("summary", d.Summary), slog.String("hint", d.Hint),
@@ -143,18 +132,8 @@ func (l *loader) at(severity Severity, code, file string, from, to int, block, s
 	l.diagnostics = append(l.diagnostics, Diagnostic{
 		Severity: severity, Code: code, Summary: summary, Hint: hint, File: file, Block: block,
 		Line: strings.Count(string(src[:from]), "\n") + 1, Column: utf8.RuneCount(src[start:from]) + 1,
-		Length: utf8.RuneCount(src[from:min(to, max(end, from))]), Source: escape(line),
+		Length: utf8.RuneCount(src[from:min(to, max(end, from))]), Source: record.Visible(line, "\t"),
 	})
-}
-
-// escape makes control characters of a line visible; tabs stay.
-func escape(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '�'
-		}
-		return r
-	}, line)
 }
 
 // sorted orders what was found. In a file that could not be parsed whole, and of

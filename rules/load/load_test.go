@@ -77,7 +77,11 @@ func TestJSON(t *testing.T) {
 	t.Parallel()
 	_, diags := load.Load("rules", []load.File{{Name: "x.hcl", Bytes: []byte("flwo \"x\" {\n}\n")}}, builtin.Kinds())
 	var back []load.Diagnostic
-	if err := json.Unmarshal(diags.JSON(), &back); err != nil || len(back) != 1 || back[0].Line != 1 || back[0].Length != 4 || back[0].Hint != "did you mean `flow`?" {
+	text, err := json.Marshal(diags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &back); err != nil || len(back) != 1 || back[0].Line != 1 || back[0].Length != 4 || back[0].Hint != "did you mean `flow`?" {
 		t.Errorf("%+v, %v", back, err)
 	}
 }
