@@ -24,7 +24,7 @@ func (a *app) exceptionsCommand() *cobra.Command {
 	var f exceptionFlags
 	c := &cobra.Command{Use: "exceptions", Short: "the records that wait for a person", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	list := &cobra.Command{Use: "list", Short: "what waits, grouped by why", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return a.listExceptions(cmd.Context(), &f) }}
-	export := &cobra.Command{Use: "export", Short: "every open exception as JSON Lines", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return a.exportExceptions(cmd.Context(), &f) }}
+	export := a.exportCommand(&f)
 	for _, x := range []*cobra.Command{list, export} {
 		x.Flags().StringVar(&f.flow, "flow", "", "only of this flow")
 		x.Flags().StringVar(&f.rule, "rule", "", "only of this rule")
@@ -136,17 +136,6 @@ func (a *app) printGroups(open []engine.Exception) {
 		a.printf("            %s\n", p.dim("for example "+x.ID[:min(8, len(x.ID))]+": `headgate exceptions show "+x.ID[:min(8, len(x.ID))]+"`"))
 	}
 	a.printf("%s in all\n", counted(len(open), "exception"))
-}
-
-func (a *app) exportExceptions(ctx context.Context, f *exceptionFlags) error {
-	open, err := a.openExceptions(ctx, f)
-	if err != nil {
-		return err
-	}
-	if a.table() {
-		a.output = outputLines
-	}
-	return a.printJSON(len(open), func(i int) any { return &open[i] })
 }
 
 func (a *app) showException(ctx context.Context, prefix string) error {
