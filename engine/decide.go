@@ -20,6 +20,7 @@ type decider struct {
 	tripped   bool
 	digest    []byte
 	witnesses []*witness
+	matched   map[string]bool // what the records created in this batch are matched by; where nothing is written, in this run
 }
 
 func (r *run) decideAll(ctx context.Context, in <-chan *batch, out chan<- *batch) error {
@@ -248,6 +249,9 @@ func (it *item) decide(o Outcome) { it.decided, it.outcome = true, o }
 func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 	if d.finder == nil {
 		return nil
+	}
+	if d.matches() {
+		return d.askMatched(ctx, b, ask)
 	}
 	query := connectors.Query{Keys: make([][]record.Value, 0, len(ask))}
 	slab := make([]record.Value, 0, len(ask)*len(d.own.Key))

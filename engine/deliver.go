@@ -100,11 +100,14 @@ func (d *deliverer) apply(ctx context.Context, changes []*item) error {
 func (d *deliverer) lot(changes []*item) connectors.Lot {
 	clear(d.sending)
 	d.sending = slices.Grow(d.sending[:0], len(changes))
-	d.keys = slices.Grow(d.keys[:0], len(changes)*len(d.own.Key))
+	d.keys = slices.Grow(d.keys[:0], len(changes)*max(len(d.own.Key), 1))
 	for _, it := range changes {
 		start := len(d.keys)
 		for _, c := range d.own.Key {
 			d.keys = append(d.keys, it.values[c])
+		}
+		if d.matches() && it.op != connectors.Create {
+			d.keys = append(d.keys, it.toID)
 		}
 		d.sending = append(d.sending, connectors.Change{Op: it.op, Key: d.keys[start:len(d.keys):len(d.keys)], Values: it.send})
 	}
@@ -148,6 +151,9 @@ func (d *deliverer) lookAgain(ctx context.Context, changes []*item, doubt map[*i
 	}
 	if d.finder == nil {
 		return nil
+	}
+	if d.matches() {
+		return d.lookForCreated(ctx, doubt)
 	}
 	left := unanswered(changes, doubt)
 	found, err := d.finder.Find(ctx, connectors.Query{Keys: keysOf(d.lot(left))})

@@ -74,6 +74,7 @@ type rulesetText struct {
 	jsonl    bool   // the ERP takes files, not rows of a table
 	flow     string // in the flow
 	size     int    // of a batch
+	whole    string // instead of all that
 	perRun   int    // records a run; 0: no limit
 	batch    string // more of the flow's batch block
 	mode     string
@@ -258,6 +259,9 @@ func (d *desk) ruleset() *rules.Ruleset {
 	d.t.Helper()
 	x := d.text
 	hcl := fmt.Sprintf(deskRuleset, x.shop, map[bool]string{true: `  dir = "out"`}[x.jsonl], d.table(), x.erp, x.customer, x.status, x.entity, or(x.mode, "live"), max(x.size, 1), x.batch, x.flow, x.more)
+	if x.whole != "" {
+		hcl = x.whole
+	}
 	set, diags := load.Load(d.dir, []load.File{{Name: "x.hcl", Bytes: []byte(hcl)}}, d.kinds())
 	if diags.HasErrors() {
 		for _, x := range diags {
@@ -400,6 +404,17 @@ func (d *desk) plan(options engine.PlanOptions) (p *engine.Plan) {
 		}
 	})
 	return p
+}
+
+// plans plans a flow by its name.
+func (d *desk) plans(flow string, p **engine.Plan) {
+	d.t.Helper()
+	d.with(func(e *engine.Engine, _ *state.DB) {
+		var err error
+		if *p, err = e.Plan(context.Background(), flow, engine.PlanOptions{}); err != nil {
+			d.t.Fatal(err)
+		}
+	})
 }
 
 func (d *desk) want(what, got, want string) {

@@ -63,13 +63,15 @@ func (r *run) keyText(it *item) string {
 
 // KeyText writes a key as people do: its parts joined by "/". Sensitive parts are hidden.
 func KeyText(entity *rules.Entity, key record.Key) string {
-	parts, err := record.DecodeKey(key, entity.Schema.KeyKinds())
+	parts, err := record.DecodeKey(key, entity.KeyKinds())
 	if err != nil {
 		return ""
 	}
 	texts := make([]string, len(parts))
-	for i, f := range entity.Schema.Key {
+	for i := range parts {
 		texts[i] = parts[i].Text()
+	}
+	for i, f := range entity.Schema.Key {
 		if entity.Schema.Fields[f].Sensitive {
 			texts[i] = "[redacted]"
 		}
@@ -79,7 +81,7 @@ func KeyText(entity *rules.Entity, key record.Key) string {
 
 // ParseKey reads a key as people write it. A part may hold "/" only when the key has one part.
 func ParseKey(entity *rules.Entity, text string) (record.Key, error) {
-	kinds := entity.Schema.KeyKinds()
+	kinds := entity.KeyKinds()
 	parts := []string{text}
 	if len(kinds) > 1 {
 		parts = strings.Split(text, "/")
@@ -108,6 +110,9 @@ type KeyError struct {
 
 // Error says which parts a key has.
 func (e *KeyError) Error() string {
+	if e.Entity.Match != nil {
+		return "key " + e.Text + " is not a key of entity " + e.Entity.Name + ": give its id in the source"
+	}
 	return "key " + e.Text + " is not a key of entity " + e.Entity.Name + ": give " + KeyParts(e.Entity)
 }
 

@@ -45,11 +45,13 @@ func (e *Engine) openRun(g *generation, flow *rules.Flow) (*run, error) {
 func (e *Engine) newRun(g *generation, flow *rules.Flow) *run {
 	r := &run{
 		engine: e, of: g, flow: flow, room: e.Room, exceptions: e.Exceptions,
-		own:      rules.NewOwnership(flow),
-		log:      e.Log.With("flow", flow.Name),
-		inflight: newInflight(),
-		stops:    make(map[stopKey]*StopCount),
-		began:    stopwatch{e.Clock, e.Clock.Now()},
+		own: rules.NewOwnership(flow),
+		log: e.Log.With("flow", flow.Name),
+		inflight: &lane{
+			inflight: e.inflight, from: resourceName(flow.From), to: resourceName(flow.To), alone: flow.From.Entity.Match != nil,
+		},
+		stops: make(map[stopKey]*StopCount),
+		began: stopwatch{e.Clock, e.Clock.Now()},
 		summary: Summary{
 			Flow: flow.Name, Entity: flow.From.Entity.Name, Mode: flow.Mode,
 			From: resourceName(flow.From), To: resourceName(flow.To),
@@ -79,6 +81,9 @@ func (r *run) openEnds() error {
 	}
 	r.finder, _ = r.dest.(connectors.Finder)
 	r.appender, _ = r.dest.(connectors.Appender)
+	if r.matches() && r.finder == nil {
+		return fmt.Errorf("flow %s: %s cannot be asked what it holds, and records without a common key cannot be matched there", r.flow.Name, resourceName(r.flow.To))
+	}
 	if r.flow.Mode == rules.Observe {
 		r.withhold()
 	}

@@ -5,14 +5,29 @@ import (
 	"sync"
 )
 
-// inflight are the batches that were decided and are not settled yet. A batch
-// that shares a key with one of them waits: versions of one record are applied in
-// order (promise 8), and it is compared with what was settled.
+// inflight are the batches of all flows that were decided and are not settled yet. A
+// batch that shares a key of one resource with another of them waits: versions of one
+// record are applied in order (promise 8), and it is compared with what was settled,
+// whichever flow wrote it (R9). Flows that match records do not know the key before
+// they have found it: they have both resources to themselves.
 type inflight struct {
 	mu      sync.Mutex
 	changed sync.Cond
-	batches []*batch
-	closed  bool
+	batches []held
+}
+
+// held is a batch in flight, and whose it is.
+type held struct {
+	*batch
+	lane *lane
+}
+
+// lane is one run's way through what is in flight.
+type lane struct {
+	inflight *inflight
+	from, to string // the resources
+	alone    bool   // no other batch of either resource may be in flight
+	closed   bool
 }
 
 func newInflight() *inflight {
@@ -21,30 +36,43 @@ func newInflight() *inflight {
 	return f
 }
 
-// enter waits until no batch in flight shares a key with b, then adds b. It
+// enter waits until no batch in flight stands in the way of b, then adds b. It
 // reports false when the run is over.
-func (f *inflight) enter(b *batch) bool {
+func (l *lane) enter(b *batch) bool {
+	f := l.inflight
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for !f.closed && slices.ContainsFunc(f.batches, func(other *batch) bool { return keysOverlap(b, other) }) {
+	for !l.closed && slices.ContainsFunc(f.batches, func(other held) bool { return l.awaits(b, other) }) {
 		f.changed.Wait()
 	}
-	f.batches = append(f.batches, b)
-	return !f.closed
+	if !l.closed {
+		f.batches = append(f.batches, held{b, l})
+	}
+	return !l.closed
+}
+
+func (l *lane) awaits(b *batch, other held) bool {
+	if l.alone || other.lane.alone {
+		return l.to == other.lane.to || l.to == other.lane.from || l.from == other.lane.to || l.from == other.lane.from
+	}
+	return l.to == other.lane.to && keysOverlap(b, other.batch)
 }
 
 // leave removes b, which is settled.
-func (f *inflight) leave(b *batch) {
+func (l *lane) leave(b *batch) {
+	f := l.inflight
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.batches = slices.DeleteFunc(f.batches, func(other *batch) bool { return other == b })
+	f.batches = slices.DeleteFunc(f.batches, func(other held) bool { return other.batch == b })
 	f.changed.Broadcast()
 }
 
-// close wakes whoever waits: nothing will be settled any more.
-func (f *inflight) close() {
+// close removes what the run leaves behind and wakes whoever waits.
+func (l *lane) close() {
+	f := l.inflight
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.closed = true
+	l.closed = true
+	f.batches = slices.DeleteFunc(f.batches, func(other held) bool { return other.lane == l })
 	f.changed.Broadcast()
 }

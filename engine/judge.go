@@ -221,7 +221,10 @@ var errNoKey = errors.New("the row is broken")
 func (j *judge) appendKey(dst []byte, it *item) ([]byte, error) {
 	schema := j.flow.From.Entity.Schema
 	if len(schema.Key) == 0 {
-		return record.AppendKey(dst, it.id)
+		if it.id.Missing() {
+			return dst, fmt.Errorf("its id: %w", record.ErrKey)
+		}
+		return record.AppendKey(dst, record.StringValue(it.id.Text()))
 	}
 	var err error
 	for _, f := range schema.Key {

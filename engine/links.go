@@ -36,6 +36,11 @@ func (r *run) knowIDs(b *batch) error {
 		names[i] = it.key[1:]
 		it.link.name = names[i]
 	}
+	if r.matches() {
+		if err := r.nameMatched(b, names); err != nil {
+			return err
+		}
+	}
 	ids := make([]record.Value, len(names))
 	for _, side := range []struct {
 		resource *rules.Resource

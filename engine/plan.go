@@ -62,6 +62,7 @@ func (e *Engine) openPlan(g *generation, flow *rules.Flow) (r *run, elsewhere st
 		return nil, "", err
 	}
 	r.withhold()
+	r.inflight.inflight = newInflight() // it stands in nobody's way
 	below, err := e.existingLedger(flow)
 	if err != nil {
 		return nil, "", err

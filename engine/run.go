@@ -22,12 +22,13 @@ const ahead = 1
 // Engine runs the flows of a ruleset, and of those that replace it.
 type Engine struct {
 	Config
-	mu     sync.Mutex
-	newest *generation
-	open   map[string]*opened // by handle
-	turns  turns
-	passes passStore
-	plan   schedule
+	mu       sync.Mutex
+	newest   *generation
+	open     map[string]*opened // by handle
+	turns    turns
+	passes   passStore
+	inflight *inflight
+	plan     schedule
 
 	watchers sync.WaitGroup
 }
@@ -37,7 +38,7 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{Config: c, open: make(map[string]*opened)}
+	e := &Engine{Config: c, inflight: newInflight(), open: make(map[string]*opened)}
 	e.plan.wake = make(chan struct{}, 1)
 	e.replace(c.Ruleset, false)
 	return e
@@ -172,7 +173,7 @@ type run struct {
 	atLimit   bool                              // as many records were read as one run may
 	guard     guard
 	pass      *pass
-	inflight  *inflight
+	inflight  *lane
 	summary   Summary
 	stops     map[stopKey]*StopCount
 	began     stopwatch

@@ -52,7 +52,7 @@ func startSettler(t *testing.T, book *notebook, n int, final bool) (announced ch
 	t.Helper()
 	r := &run{
 		engine: &Engine{}, flow: &rules.Flow{Name: "orders"}, ledger: book, dest: table{}, log: slog.New(slog.DiscardHandler),
-		inflight: newInflight(), stops: make(map[stopKey]*StopCount),
+		inflight: &lane{inflight: newInflight()}, stops: make(map[stopKey]*StopCount),
 	}
 	r.engine.Clock = standing{}
 	decided := make(chan *batch, n)

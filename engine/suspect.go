@@ -24,6 +24,7 @@ type Suspects struct {
 // or newer than what is settled. The other flow looks for itself.
 type witness struct {
 	flow    string
+	from    string // its source
 	ledger  Ledger
 	name    string
 	shape   record.Hash
@@ -72,7 +73,7 @@ func (r *run) openWitnesses() ([]*witness, error) {
 
 func newWitness(f *rules.Flow) *witness {
 	own := rules.NewOwnership(f)
-	w := &witness{flow: f.Name, name: LedgerName(f.Name, f.Mode), own: own, shape: shapeOf(own)}
+	w := &witness{flow: f.Name, from: resourceName(f.From), name: LedgerName(f.Name, f.Mode), own: own, shape: shapeOf(own)}
 	for c, column := range own.Columns {
 		if !own.Update[c] {
 			continue
@@ -92,7 +93,10 @@ func (d *decider) suspect(b *batch) error {
 		return nil
 	}
 	for _, w := range d.witnesses {
-		keys, items := d.namesFor(w, b)
+		keys, items, err := d.namesFor(w, b)
+		if err != nil {
+			return err
+		}
 		entries := make([]Entry, len(keys))
 		if err := w.ledger.Find(keys, entries); err != nil {
 			return fmt.Errorf("look up what flow %s delivered: %w", w.flow, err)
@@ -112,13 +116,16 @@ func (d *decider) suspect(b *batch) error {
 }
 
 // namesFor returns the keys under which the other flow knows the items, in order.
-func (d *decider) namesFor(_ *witness, b *batch) (keys []record.Key, items []*item) {
+func (d *decider) namesFor(w *witness, b *batch) (keys []record.Key, items []*item, err error) {
 	for _, i := range b.order {
 		if it := &b.items[i]; it.key != "" && it.key[0] == keyedSpace {
 			keys, items = append(keys, it.key), append(items, it)
 		}
 	}
-	return keys, items
+	if !d.matches() {
+		return keys, items, nil
+	}
+	return d.linkedNames(w, items)
 }
 
 // shows reports whether the row shows something else than was delivered.
@@ -206,6 +213,11 @@ func (rd *reader) getSuspects(ctx context.Context, getter connectors.Getter, col
 		if err != nil {
 			return nil, fmt.Errorf("read the suspected key %q: %w", key, err)
 		}
+		if rd.matches() {
+			if values[0], err = rd.idAsGiven(values[0]); err != nil {
+				return nil, err
+			}
+		}
 		asked = append(asked, values)
 	}
 	var got []connectors.Got
@@ -231,6 +243,9 @@ func (rd *reader) getSuspects(ctx context.Context, getter connectors.Getter, col
 // sourceKey are the columns that hold the key where rows are read, nil where an
 // expression makes a part of it: then rows cannot be asked for by key.
 func sourceKey(from *rules.Resource) []string {
+	if from.Entity.Match != nil {
+		return from.ReadKey
+	}
 	var columns []string
 	for _, f := range from.Entity.Schema.Key {
 		reading := from.Read[f]
@@ -244,7 +259,7 @@ func sourceKey(from *rules.Resource) []string {
 
 // keyValues are the parts of a key.
 func keyValues(entity *rules.Entity, key record.Key) ([]record.Value, error) {
-	return record.DecodeKey(key, entity.Schema.KeyKinds())
+	return record.DecodeKey(key, entity.KeyKinds())
 }
 
 // wakeSuspected lets the flows run whose records were found changed.

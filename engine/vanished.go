@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"headgate/connectors"
@@ -107,6 +108,9 @@ func (d *decider) deleteGone(ctx context.Context, b *batch, out chan<- *batch) e
 		}
 		ask = append(ask, int32(i))
 	}
+	if d.matches() {
+		ask = slices.DeleteFunc(ask, func(i int32) bool { return b.items[i].toID.Missing() })
+	}
 	if err := d.ask(ctx, b, ask); err != nil {
 		return err
 	}
@@ -121,6 +125,9 @@ func (d *decider) nameGone(it *item) error {
 	parts, err := keyValues(d.flow.From.Entity, it.key[1:])
 	if err != nil {
 		return fmt.Errorf("read the key of a vanished record: %w", err)
+	}
+	if d.matches() { // its id is its link
+		return nil
 	}
 	for i, f := range d.flow.From.Entity.Schema.Key {
 		it.record[f] = parts[i]

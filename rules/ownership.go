@@ -24,6 +24,7 @@ type Ownership struct {
 	NeedsID      bool       // a column uses the destination's id of the record
 	NeedsName    bool       // a column uses headgate's reference of the record
 	Reference    int        // the column that carries the reference, or -1
+	Match        []int      // the column that holds each field of the entity's match, or -1
 }
 
 // NewOwnership works out the ownership of a flow.
@@ -36,7 +37,13 @@ func NewOwnership(f *Flow) *Ownership {
 		}
 		own.add(f, w)
 	}
+	for _, field := range f.From.Entity.Match {
+		own.Match = append(own.Match, slices.IndexFunc(own.Writes, func(w *Writing) bool { return slices.Equal(w.Uses, []int{field}) && !w.ID }))
+	}
 	for _, key := range f.To.WriteKey {
+		if f.From.Entity.Match != nil {
+			break // it is the id, which the destination makes
+		}
 		own.Key = append(own.Key, slices.IndexFunc(own.Columns, func(c record.Column) bool { return c.Name == key }))
 	}
 	if f.To.ID != nil {

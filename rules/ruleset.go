@@ -144,9 +144,18 @@ type Entity struct {
 	Name    string
 	Schema  *record.Schema
 	Fields  []Field // by position, as in Schema.Fields
-	Match   [][]int // fields tried in turn, where the sides share no key
+	Match   []int   // fields tried in turn, where the sides share no key
 	Version int     // field, or -1
 	Rules   []*Rule // in file order
+}
+
+// KeyKinds returns the kinds of the parts of a record's key. Where the sides share
+// none it is the id in the source, as a text.
+func (e *Entity) KeyKinds() []record.Kind {
+	if e.Match != nil {
+		return []record.Kind{record.String}
+	}
+	return e.Schema.KeyKinds()
 }
 
 // Field is what must hold for one field beyond its type.

@@ -126,7 +126,7 @@ func (n *namer) of(key record.Key) string {
 	if !n.any() {
 		return ""
 	}
-	parts, err := record.DecodeKey(key, n.entity.Schema.KeyKinds())
+	parts, err := record.DecodeKey(key, n.entity.KeyKinds())
 	if err != nil {
 		return ""
 	}

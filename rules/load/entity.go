@@ -113,11 +113,11 @@ func (l *loader) entityKey(b *block, e *rules.Entity) {
 	}
 	for _, m := range match {
 		if i, ok := b.field(m, e, "match"); ok {
-			e.Match = append(e.Match, []int{i})
+			if f := e.Schema.Fields[i]; f.Kind == record.List {
+				b.fail(m.Range(), "match", fmt.Sprintf("%q is a list: records cannot be matched by it", f.Name), "")
+			}
+			e.Match = append(e.Match, i)
 		}
-	}
-	if e.Match != nil {
-		b.fail(b.attr("match").Range(), "later", "match is not part of this version", "give the entity a key that both systems know")
 	}
 	e.Schema = record.NewSchema(e.Name, e.Schema.Fields, positions)
 }

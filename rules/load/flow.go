@@ -130,6 +130,9 @@ func (l *loader) checkFlow(b *block, f *rules.Flow) {
 			b.fail(b.attr("to").Range(), "key", fmt.Sprintf("the destination has no %q, which is part of the key", name), "add it to the fields of "+f.To.Name)
 		}
 	}
+	if entity.Match != nil {
+		l.checkMatch(b, f)
+	}
 	for i, field := range entity.Schema.Fields {
 		if !field.Optional && entity.Fields[i].Owner == f.From.Connector && !f.From.Has[i] {
 			b.fail(b.attr("from").Range(), "missing_field", fmt.Sprintf("%q is owned by %s and not optional, and %s does not have it", field.Name, f.From.Connector.Name, f.From.Name), "add it to fields, or make it optional")
@@ -144,6 +147,22 @@ func (l *loader) checkFlow(b *block, f *rules.Flow) {
 	if f.From == f.To {
 		b.fail(b.attr("to").Range(), "same", "a flow cannot move records to where they come from", "")
 	}
+}
+
+// checkMatch: where the sides share no key, a record is known by its id in each of
+// them, and found by a column that holds a field of match alone.
+func (l *loader) checkMatch(b *block, f *rules.Flow) {
+	for name, r := range map[string]*rules.Resource{"from": f.From, "to": f.To} {
+		if len(r.WriteKey) == 0 {
+			b.fail(b.attr(name).Range(), "match", fmt.Sprintf("entity %q has match and no key, and %s does not say by which column it names its records", r.Entity.Name, r.Name), `write id = "row.…" there: one column, as it is`)
+		}
+	}
+	for _, c := range rules.NewOwnership(f).Match {
+		if c >= 0 {
+			return
+		}
+	}
+	b.fail(b.attr("to").Range(), "match", fmt.Sprintf("no column of %s holds a field of match alone: nothing can be found by it", f.To.Name), "write one of them to a column of its own, and let both sides have it")
 }
 
 // lookupsOf returns the lookups a flow may ask.

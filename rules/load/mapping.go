@@ -322,6 +322,11 @@ func (l *loader) askedBy(p *expression.Program) {
 
 // resourceKeys finds the columns that hold the key where rows are read and written.
 func (l *loader) resourceKeys(r *rules.Resource) {
+	if r.Entity.Match != nil && r.ID != nil {
+		if c, plain := r.ID.PlainColumn(); plain {
+			r.ReadKey, r.WriteKey = []string{r.Columns.Names[c]}, []string{r.Columns.Names[c]}
+		}
+	}
 	for _, f := range r.Entity.Schema.Key {
 		reading := r.Read[f]
 		columns := []int{reading.Column}
