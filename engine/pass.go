@@ -82,7 +82,9 @@ func (r *run) beginSweep() error {
 	if err := r.commit(&Settlement{Header: &header, Intent: r.unknown}); err != nil {
 		return err
 	}
-	r.log.Info("sweep: the whole source is read and compared again")
+	if r.observer == nil && len(positions) > 0 { // the first pass reads everything anyway
+		r.log.Info("sweep: the whole source is read and compared again")
+	}
 	return nil
 }
 

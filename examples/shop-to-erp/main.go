@@ -19,7 +19,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-//go:embed rules mended shop erp.sql
+//go:embed rules shop erp.sql
 var systems embed.FS
 
 // step is one thing somebody does, and what it shows.
@@ -34,6 +34,12 @@ type step struct {
 	until string // ask until the answer matches: the daemon works beside
 }
 
+// The rule of the demo, and what it is mended to.
+const (
+	exactTotal   = "total == round(qty * price, 2)"
+	roundedTotal = "abs(total - round(qty * price, 2)) <= 0.01"
+)
+
 // steps are a first day: look, run, look at what was stopped, mend.
 var steps = []step{
 	{why: "Is the ruleset right, and does it do what its own tests say?", args: []string{"test", "rules"}},
@@ -44,7 +50,16 @@ var steps = []step{
 	{why: "A total that is off by a cent, in full.", args: []string{"exceptions", "show", "@A-1003"}},
 	{why: "An article the ERP refuses, in its own words.", args: []string{"exceptions", "show", "@A-1016"}},
 	{why: "A customer the ERP does not have yet.", args: []string{"exceptions", "show", "@A-1010"}},
-	{why: "Mend the rule in a copy, and see what that changes, on the same records.", args: []string{"plan", "orders", "--limit", "0", "--against", "mended"}},
+	{
+		why: "The shop rounds otherwise: a cent is right. Mend the rule in a copy,", line: "cp -r rules mended; sed -i 's/" + exactTotal + "/" + roundedTotal + "/' mended/order.hcl",
+		do: func(_ context.Context, s *stage) error {
+			if err := os.CopyFS(filepath.Join(s.dir, "mended"), os.DirFS(filepath.Join(s.dir, "rules"))); err != nil {
+				return err
+			}
+			return s.edit("mended/order.hcl", exactTotal, roundedTotal)
+		},
+	},
+	{why: "and see what that changes, on the same records.", args: []string{"plan", "orders", "--limit", "0", "--against", "mended"}},
 	{why: "Nothing is lost: what was read is what was settled.", args: []string{"verify"}},
 	{why: "What became of one order, in all flows.", args: []string{"trace", "order", "A-1001"}},
 }

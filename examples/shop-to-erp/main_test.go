@@ -24,7 +24,7 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`headgate [^\n]*, process \d+, runs for \S+;`), "headgate …, process …, runs for …;"},
 	{regexp.MustCompile(`taken \S+ ago`), "taken … ago"},
-	{regexp.MustCompile(`mistakes for \S+;`), "mistakes for …;"},
+	{regexp.MustCompile(`mistakes? for \S+;`), "mistakes for …;"},
 	{regexp.MustCompile(`  last success [^\n]*`), "  last success … ago, lag at most …, next run in …"},
 	{regexp.MustCompile(`oldest for \S+:`), "oldest for …:"},
 	{regexp.MustCompile(`\)  (waiting|running[^\n]*)\n`), ")  waiting\n"},

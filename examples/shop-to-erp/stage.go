@@ -95,9 +95,9 @@ func (s *stage) sql(statement string) error {
 	return errors.Join(sqlitex.ExecuteTransient(db, statement, nil), db.Close())
 }
 
-// edit replaces text in a file of the ruleset and saves it, which is the deployment.
+// edit replaces text in a file and saves it.
 func (s *stage) edit(name, old, text string) error {
-	path := filepath.Join(s.dir, "rules", name)
+	path := filepath.Join(s.dir, name)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return err

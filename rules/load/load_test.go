@@ -141,7 +141,7 @@ func TestTornRulesets(t *testing.T) {
 // TestExamples: the rulesets of the examples load without a word.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{"../../examples/shop-to-erp/rules", "../../examples/shop-to-erp/mended", "../../cmd/headgate/initial"} {
+	for _, dir := range []string{"../../examples/shop-to-erp/rules", "../../cmd/headgate/initial"} {
 		files, err := load.Read(dir)
 		if err != nil {
 			t.Fatal(err)
