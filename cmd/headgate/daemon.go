@@ -57,7 +57,7 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
 	d.engine.Watch = d.watchFiles
-	d.alerts = a.alerter(set, d.log)
+	d.alerts = a.alerter(set, db, d.log)
 	d.engine.Notify = d.alerts.Note
 	d.alerts.Apply(set.Alerts)
 	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary, alerts: d.alerts, logAs: a.setLevel}
@@ -65,7 +65,7 @@ func (a *app) daemon(ctx context.Context) (err error) {
 }
 
 // alerter tells people what waits for them.
-func (a *app) alerter(set *rules.Ruleset, log *slog.Logger) *alerts.Alerter {
+func (a *app) alerter(set *rules.Ruleset, s engine.State, log *slog.Logger) *alerts.Alerter {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "headgate"
@@ -75,7 +75,7 @@ func (a *app) alerter(set *rules.Ruleset, log *slog.Logger) *alerts.Alerter {
 	return &alerts.Alerter{
 		Clock: clock{}, Log: log, Send: sender.Send, Host: host, Memory: alerts.File(filepath.Join(a.statePath(set), "alerts.json")),
 		Open: func() ([]alerts.Open, error) {
-			open, _, err := exceptions.Current(dir)
+			open, _, err := control.Waiting(s, dir)
 			return openGroups(open), err
 		},
 	}

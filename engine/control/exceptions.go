@@ -22,7 +22,7 @@ type List struct {
 
 // List tells which exceptions wait.
 func (s *Service) List(_ context.Context, _ engine.Actor, q *ListRequest) (*List, error) {
-	open, damaged, err := exceptions.Current(s.Exceptions)
+	open, damaged, err := Waiting(s.State, s.Exceptions)
 	if err != nil {
 		return nil, err
 	}

@@ -156,6 +156,18 @@ func (s *Service) Verify(context.Context, engine.Actor, *Nothing) (*Verified, er
 }
 
 func (s *Service) verify(name string, found *Verified) error {
+	l, err := s.State.Ledger(name, "", "")
+	if err != nil {
+		return err
+	}
+	waiting := make(map[string]bool)
+	if err := openIDs(l, waiting); err != nil {
+		return err
+	}
+	told, _, err := exceptions.Waiting(s.Exceptions, waiting)
+	if err != nil {
+		return err
+	}
 	open, damaged, err := exceptions.Current(s.Exceptions)
 	if err != nil {
 		return err
@@ -164,15 +176,14 @@ func (s *Service) verify(name string, found *Verified) error {
 	for _, d := range damaged {
 		found.Damaged = append(found.Damaged, d.Error())
 	}
-	ids := make(map[string]bool)
-	for _, x := range open {
-		if x.Flow == strings.TrimSuffix(name, engine.ObserveSuffix) {
-			ids[x.ID] = true
-		}
+	ids := make(map[string]bool) // true: no line closes it
+	for i := range told {
+		ids[told[i].ID] = false
 	}
-	l, err := s.State.Ledger(name, "", "")
-	if err != nil {
-		return err
+	for i := range open {
+		if open[i].Flow == strings.TrimSuffix(name, engine.ObserveSuffix) {
+			ids[open[i].ID] = true
+		}
 	}
 	report, err := engine.Verify(name, l, ids)
 	if err != nil {

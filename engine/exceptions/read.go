@@ -54,10 +54,43 @@ type State struct {
 // Open reports whether the exception still waits for a person.
 func (s *State) Open() bool { return s.Closed == "" }
 
-// Current folds the log in dir: what each open exception says now, in the order
-// they were first written. Memory grows with open exceptions only. Damaged lines
-// are returned beside.
+// Current folds the log in dir: what each exception that no line closes says now, in
+// the order they were first written. Memory grows with those only. Damaged lines are
+// returned beside.
+//
+// A crash between the log and the state leaves lines that the state does not know of,
+// so this is not what waits for a person: Waiting is.
 func Current(dir string) (open []State, damaged []error, err error) {
+	return fold(dir, func(byID map[string]*State, x *engine.Exception) bool {
+		if x.Closed != "" {
+			delete(byID, x.ID)
+		}
+		return x.Closed == ""
+	})
+}
+
+// Waiting folds the log in dir: what each of the exceptions called ids, which the
+// state says wait, says now, in the order they were first written.
+func Waiting(dir string, ids map[string]bool) (waiting []State, damaged []error, err error) {
+	closed := make(map[string]bool)
+	return fold(dir, func(byID map[string]*State, x *engine.Exception) bool {
+		if !ids[x.ID] {
+			return false
+		}
+		if x.Closed != "" {
+			closed[x.ID] = true
+			return false
+		}
+		if closed[x.ID] && byID[x.ID] != nil { // it was opened anew: it waits since then
+			byID[x.ID].Time = x.Time
+		}
+		delete(closed, x.ID)
+		return true
+	})
+}
+
+// fold puts the lines of each exception together that take does not refuse.
+func fold(dir string, take func(map[string]*State, *engine.Exception) bool) (all []State, damaged []error, err error) {
 	byID := make(map[string]*State)
 	first := 0
 	for x, e := range Read(dir) {
@@ -68,8 +101,7 @@ func Current(dir string) (open []State, damaged []error, err error) {
 		if e != nil {
 			return nil, damaged, e
 		}
-		if x.Closed != "" {
-			delete(byID, x.ID)
+		if !take(byID, &x) {
 			continue
 		}
 		if s := byID[x.ID]; s != nil {
@@ -80,12 +112,12 @@ func Current(dir string) (open []State, damaged []error, err error) {
 		first++
 		byID[x.ID] = &State{Exception: x, First: first}
 	}
-	open = make([]State, 0, len(byID))
+	all = make([]State, 0, len(byID))
 	for _, s := range byID {
-		open = append(open, *s)
+		all = append(all, *s)
 	}
-	sortStates(open)
-	return open, damaged, nil
+	sortStates(all)
+	return all, damaged, nil
 }
 
 // History returns all lines of the exceptions whose id begins with prefix, by id,

@@ -157,7 +157,7 @@ func TestVerifyFinds(t *testing.T) {
 		"outcomes":                 func(s *engine.Settlement) { s.Journal.Read++ },
 		"batch before ended":       func(s *engine.Settlement) { s.Journal.From = "elsewhere" },
 		"wait, and":                func(s *engine.Settlement) { s.Open = nil },
-		"not open in the log":      func(s *engine.Settlement) { s.Open[0].Exception = "unknown" },
+		"is not in the log":        func(s *engine.Settlement) { s.Open[0].Exception = "unknown" },
 		"and its last batch ended": func(s *engine.Settlement) { p := record.Position("beyond"); s.Position = &p },
 	}
 	for want, damage := range tests {
