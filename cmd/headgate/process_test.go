@@ -88,6 +88,13 @@ func (o *operator) status() *control.Status {
 	return s
 }
 
+// waiting returns the exceptions that wait for a person.
+func (o *operator) waiting() (all []engine.Exception) {
+	o.Helper()
+	o.must(json.Unmarshal([]byte(o.ask([]int{exitOK}, "exceptions", "list", "--output", "json")), &all))
+	return all
+}
+
 // exceptions returns every line of the exception log.
 func (o *operator) exceptions() []engine.Exception {
 	o.Helper()
