@@ -35,7 +35,8 @@ type DB struct {
 	Now    func() time.Time
 	dir    string
 	bolt   *bolt.DB
-	failed atomic.Bool
+	failed atomic.Bool // nothing is read or written any more
+	broken atomic.Bool // bbolt fell over the file
 }
 
 // Open opens the state in dir for one process, making it when it is new.
@@ -91,7 +92,7 @@ func open(dir string, now func() time.Time, readOnly bool) (*DB, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
 		return nil, fmt.Errorf("open the state %s: the file is empty: restore a backup, or move it away to begin anew", path)
 	}
-	b, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: readOnly, FreelistType: bolt.FreelistMapType})
+	b, err := openWhole(path, readOnly)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("open the state %s: another headgate holds it (%s): stop it first, or ask it", path, holder(dir))
@@ -146,29 +147,6 @@ func holder(dir string) string {
 		return "it left no note of itself"
 	}
 	return strings.ReplaceAll(strings.TrimSpace(string(note)), "\n", ", ")
-}
-
-// Close closes the state.
-func (db *DB) Close() error { return db.bolt.Close() }
-
-func (db *DB) view(f func(*bolt.Tx) error) error {
-	if db.failed.Load() {
-		return engine.ErrStateUncertain
-	}
-	return db.bolt.View(f)
-}
-
-// update commits one transaction. After an error nobody knows what the file holds,
-// and nothing is read from it or written to it any more (R4).
-func (db *DB) update(f func(*bolt.Tx) error) error {
-	if db.failed.Load() {
-		return engine.ErrStateUncertain
-	}
-	if err := db.bolt.Update(f); err != nil {
-		db.failed.Store(true)
-		return fmt.Errorf("%w: %w", engine.ErrStateUncertain, err)
-	}
-	return nil
 }
 
 // Ledger implements engine.State. The ledger is made when something is settled.

@@ -1,0 +1,105 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	bolt "go.etcd.io/bbolt"
+
+	"headgate/engine"
+)
+
+// errBroken ends every message of a file that bbolt cannot read any more.
+var errBroken = errors.New("the file is damaged: keep it, and restore a backup; or move it away to begin anew")
+
+// guarded runs what reads mapped pages. In a damaged file bbolt panics, and behind
+// its end a read is a fault that would end the process: both are errors here.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w (%v)", errBroken, r)
+		}
+	}()
+	return f()
+}
+
+// openWhole opens the file, if it has all the pages that it says it has. It is
+// looked at before it is opened to be written: nothing of a damaged file is changed.
+func openWhole(path string, readOnly bool) (b *bolt.DB, err error) {
+	options := bolt.Options{Timeout: lockWait, ReadOnly: true, FreelistType: bolt.FreelistMapType}
+	err = guarded(func() error {
+		if b, err = bolt.Open(path, 0o600, &options); err != nil {
+			return err
+		}
+		if err := whole(b, path); err != nil {
+			return errors.Join(err, b.Close())
+		}
+		if readOnly {
+			return nil
+		}
+		if err := b.Close(); err != nil {
+			return err
+		}
+		options.ReadOnly = false
+		b, err = bolt.Open(path, 0o600, &options)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func whole(b *bolt.DB, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return b.View(func(tx *bolt.Tx) error {
+		if tx.Size() > info.Size() {
+			return fmt.Errorf("%w (it has %d bytes of %d)", errBroken, info.Size(), tx.Size())
+		}
+		return nil
+	})
+}
+
+func (db *DB) view(f func(*bolt.Tx) error) error {
+	if db.failed.Load() {
+		return engine.ErrStateUncertain
+	}
+	return db.noted(guarded(func() error { return db.bolt.View(f) }))
+}
+
+// update commits one transaction. After an error nobody knows what the file holds,
+// and nothing is read from it or written to it any more (R4).
+func (db *DB) update(f func(*bolt.Tx) error) error {
+	if db.failed.Load() {
+		return engine.ErrStateUncertain
+	}
+	if err := db.noted(guarded(func() error { return db.bolt.Update(f) })); err != nil {
+		db.failed.Store(true)
+		return fmt.Errorf("%w: %w", engine.ErrStateUncertain, err)
+	}
+	return nil
+}
+
+// noted remembers that bbolt fell over the file: it may still hold its locks.
+func (db *DB) noted(err error) error {
+	if errors.Is(err, errBroken) {
+		db.broken.Store(true)
+		db.failed.Store(true)
+	}
+	return err
+}
+
+// Close closes the state. One that bbolt fell over is left to the end of the process:
+// closing would wait for its locks.
+func (db *DB) Close() error {
+	if db.broken.Load() {
+		return nil
+	}
+	return db.bolt.Close()
+}
