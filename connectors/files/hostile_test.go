@@ -230,3 +230,30 @@ func TestDirectories(t *testing.T) {
 		}
 	}
 }
+
+// TestHostileJSON: documents that nest without end, and numbers that are none, are
+// broken rows, and the ones around them are read.
+func TestHostileJSON(t *testing.T) {
+	t.Parallel()
+	for name, document := range map[string]string{
+		"arrays":         `{"a": ` + strings.Repeat("[", 200_000) + `}`,
+		"objects":        `{"a": ` + strings.Repeat(`{"a": `, 100_000) + `1`,
+		"passed over":    `{"other": ` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `, "a": 1}`,
+		"not a number":   `{"a": NaN}`,
+		"infinity":       `{"a": Infinity}`,
+		"minus infinity": `{"a": -Infinity}`,
+		"hexadecimal":    `{"a": 0x10}`,
+		"half a pair":    `{"a": "\ud800"}`,
+		"a name twice":   `{"a": 1, "a": 2}`,
+		"control":        "{\"a\": \"\x01\"}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			content := "{\"a\": 1}\n" + document + "\n{\"a\": 2}\n"
+			got := readBounded(t, []byte(content), jsonlSettings(), 4<<20, "a")
+			if len(got) != 3 || got[0] != "1 line 1" || !strings.HasSuffix(got[1], "!json line 2") || got[2] != "2 line 3" {
+				t.Errorf("%.300q", got)
+			}
+		})
+	}
+}

@@ -96,6 +96,8 @@ func operators(locale record.Locale) map[string]function {
 		"$in":   {call: c.within, types: []any{new(func(any, any) bool)}, strict: true},
 		"$sum":  {call: sum, types: []any{new(func(any) number)}, strict: true},
 		"$int":  {call: exactCount, types: []any{new(func(int) number)}, strict: true},
+		"$step": {call: step, types: []any{new(func(*asked) bool)}, strict: true},
+		"$made": {call: spend, types: []any{new(func(*asked, string) string), new(func(*asked, []string) []string)}, strict: true},
 		"$cat":  {call: concat, types: []any{new(func(string, string) string)}, strict: true},
 	}
 }

@@ -426,6 +426,7 @@ func (in *inspection) builtin(n *ast.BuiltinNode) {
 			in.fail(predicate, fmt.Sprintf("predicates are nested deeper than %d", maxClosures), "split it into several rules")
 			return
 		}
+		in.use(source{name: factsName, kind: fromFacts}) // its lines are counted there
 		in.bound = append(in.bound, in.linesOf(n.Arguments[0]))
 		in.walk(predicate)
 		in.bound = in.bound[:len(in.bound)-1]

@@ -13,7 +13,8 @@ const (
 	maxClosures = 2        // predicates within predicates
 	maxMade     = 64 << 10 // bytes of one text it makes
 	maxLines    = 10_000   // lines of a list it walks
-	maxPairs    = 500      // lines of a list it walks within another
+	maxSteps    = 250_000  // lines it walks in all: 500 within 500
+	maxMadeEach = 8 << 20  // bytes of all texts it makes of lines
 	maxElements = 100_000  // elements it makes in all
 )
 

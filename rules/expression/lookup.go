@@ -19,8 +19,12 @@ type RunError struct{ Message string }
 // Error returns the message.
 func (e *RunError) Error() string { return e.Message }
 
-// asked is the facts of one run, as expr passes them to a lookup.
-type asked struct{ facts Facts }
+// asked is what one run may ask and spend, as expr passes it to our functions.
+type asked struct {
+	facts Facts
+	steps int // lines walked
+	made  int // bytes of texts made of lines
+}
 
 // lookupOption makes a lookup a function whose result has the fields of its
 // records, so that an unknown one is a mistake when it is compiled.

@@ -98,7 +98,7 @@ func (m *Machine) fill(p *Program, in *Input) error {
 		case fromNow:
 			m.env[s.name] = in.Now
 		case fromFacts:
-			m.asked.facts = in.Facts
+			m.asked = asked{facts: in.Facts}
 			m.env[s.name] = &m.asked
 		default:
 			v := plainValue(s, in)

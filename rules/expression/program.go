@@ -2,11 +2,13 @@ package expression
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -240,7 +242,24 @@ func syntaxMistake(text string, err error) *Mistake {
 	if from >= length {
 		from, to = max(length-1, 0), length
 	}
-	return &Mistake{From: from, To: min(to, length), Message: plainWords(e.Message)}
+	m := &Mistake{From: from, To: min(to, length), Message: plainWords(e.Message)}
+	if strings.Contains(e.Message, " literal: strconv.") {
+		m.numberMistake([]rune(text))
+	}
+	return m
+}
+
+// numberMistake says what is wrong with the number literal that ends at a mistake.
+func (m *Mistake) numberMistake(text []rune) {
+	for m.From > 0 && (text[m.From-1] == '.' || text[m.From-1] < utf8.RuneSelf && isWordByte(byte(text[m.From-1]))) {
+		m.From--
+	}
+	literal := strings.ReplaceAll(string(text[m.From:m.To]), "_", "")
+	if _, err := record.ParseNumber(literal, false); err == nil {
+		m.Message, m.Hint = literal+" is too large for a whole number written out", "write it as a decimal: "+literal+".0"
+		return
+	}
+	m.Message = fmt.Sprintf("%q is not a number headgate can hold exactly", clip(literal))
 }
 
 func typeMistake(text string, err error) *Mistake {

@@ -13,6 +13,7 @@ type rewriter struct {
 	scope  *Scope
 	solid  map[string]bool // names that are never null
 	result *Mistake
+	paid   map[ast.Node]bool // texts made of lines that are counted
 }
 
 // Visit rewrites one node; the nodes below it were rewritten before.
@@ -212,6 +213,7 @@ func isNilNode(n ast.Node) bool {
 
 // builtin makes sums exact and counts numbers, and sends names that are ours to us.
 func (r *rewriter) builtin(node *ast.Node, n *ast.BuiltinNode) {
+	r.count(n)
 	switch n.Name {
 	case "sum":
 		if len(n.Arguments) == 1 {

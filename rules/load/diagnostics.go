@@ -33,7 +33,8 @@ type Diagnostic struct {
 	Column   int      `json:"column"` // from 1, in characters
 	Length   int      `json:"length"` // in characters, within the line
 	Block    string   `json:"block,omitempty"`
-	Source   string   `json:"source,omitempty"` // the line
+	Source   string   `json:"source,omitempty"` // the line, or what stands around the place in a long one
+	Offset   int      `json:"offset,omitempty"` // characters of the line before Source
 }
 
 // Diagnostics are all mistakes of a ruleset, by file and place.
@@ -88,7 +89,7 @@ func (d Diagnostic) carets() string {
 	var b strings.Builder
 	for i, r := range []rune(d.Source) {
 		switch {
-		case i >= d.Column-1:
+		case i >= d.Column-1-d.Offset:
 		case r == '\t':
 			b.WriteByte('\t')
 		case wide(r):
@@ -97,7 +98,7 @@ func (d Diagnostic) carets() string {
 			b.WriteByte(' ')
 		}
 	}
-	return b.String() + strings.Repeat("^", max(d.Length, 1))
+	return b.String() + strings.Repeat("^", min(max(d.Length, 1), maxShown))
 }
 
 func wide(r rune) bool {
@@ -128,12 +129,33 @@ func (l *loader) at(severity Severity, code, file string, from, to int, block, s
 	if i := strings.IndexByte(string(src[start:]), '\n'); i >= 0 {
 		end = start + i
 	}
-	line := strings.TrimRight(string(src[start:end]), "\r")
+	column := utf8.RuneCount(src[start:from]) + 1
+	line, offset := around([]rune(strings.TrimRight(string(src[start:end]), "\r")), column-1)
 	l.diagnostics = append(l.diagnostics, Diagnostic{
 		Severity: severity, Code: code, Summary: summary, Hint: hint, File: file, Block: block,
-		Line: strings.Count(string(src[:from]), "\n") + 1, Column: utf8.RuneCount(src[start:from]) + 1,
+		Line: strings.Count(string(src[:from]), "\n") + 1, Column: column, Offset: offset,
 		Length: utf8.RuneCount(src[from:min(to, max(end, from))]), Source: record.Visible(line, "\t"),
 	})
+}
+
+// maxShown is how many characters of a line are shown.
+const maxShown = 200
+
+// around returns a line, or what stands around a place of a long one, and how many
+// characters of it are left out before.
+func around(line []rune, at int) (shown string, offset int) {
+	if len(line) <= maxShown {
+		return string(line), 0
+	}
+	from := min(max(at-maxShown/2, 0), len(line)-maxShown)
+	shown = string(line[from : from+maxShown])
+	if from+maxShown < len(line) {
+		shown += "…"
+	}
+	if from > 0 {
+		return "…" + shown, from - 1
+	}
+	return shown, 0
 }
 
 // sorted orders what was found. In a file that could not be parsed whole, and of

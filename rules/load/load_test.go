@@ -86,27 +86,37 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestHostileFiles: what could make a parser overflow its stack is refused before it.
+// TestHostileFiles: what could make a parser overflow its stack is refused before it,
+// and people are told what and where.
 func TestHostileFiles(t *testing.T) {
 	t.Parallel()
-	for name, content := range map[string]string{
-		"brackets":   "a = " + strings.Repeat("[", 100_000),
-		"braces":     strings.Repeat("a {\n", 10_000),
-		"nots":       "a = " + strings.Repeat("!", 100_000) + "true",
-		"large":      strings.Repeat("# x\n", 100_000),
-		"zero":       "a = \"\x00\"",
-		"encoding":   "a = \"\xff\"",
-		"mark":       "\xef\xbb\xbfa = 1",
-		"empty":      "",
-		"expression": "entity \"e\" {\n  key = [a]\n  field \"a\" {\n    type = string\n  }\n  rule \"r\" {\n    check = \"" + strings.Repeat("(", 3000) + "\"\n  }\n}\n",
+	for name, test := range map[string]struct{ content, want string }{
+		"brackets":   {"a = " + strings.Repeat("[", 100_000), "x.hcl:1: nested deeper than 64"},
+		"in quotes":  {"a = \"" + strings.Repeat("${", 100_000), "x.hcl:1: nested deeper than 64"},
+		"blocks":     {strings.Repeat("a {\n", 10_000), "x.hcl:65: nested deeper than 64"},
+		"nots":       {"a = " + strings.Repeat("!", 100_000) + "true", "x.hcl:1: nested deeper than 64"},
+		"minuses":    {"a = " + strings.Repeat("- ", 100_000) + "1", "x.hcl:1: nested deeper than 64"},
+		"large":      {strings.Repeat("# x\n", 100_000), "x.hcl:1: the file is larger than 256 KiB"},
+		"as large":   {strings.Repeat("#\n", 128<<10), ""},
+		"zero":       {"a = \"\x00\"", "x.hcl:1: the file holds a zero byte"},
+		"encoding":   {"# \n a = \"\xff\"", "x.hcl:2: the file is not UTF-8"},
+		"mark":       {"\xef\xbb\xbfa = 1", "x.hcl:1: the file begins with a byte order mark"},
+		"empty":      {"", ""},
+		"expression": {"entity \"e\" {\n  key = [a]\n  field \"a\" {\n    type = string\n  }\n  rule \"r\" {\n    check = \"" + strings.Repeat("(", 60) + "\"\n  }\n}\n", "x.hcl:7: nested deeper than 32"},
 	} {
-		set, diags := load.Load("rules", []load.File{{Name: "x.hcl", Bytes: []byte(content)}}, builtin.Kinds())
-		if name != "empty" && !diags.HasErrors() {
-			t.Errorf("%s: nothing is wrong with it", name)
-		}
-		if set == nil {
-			t.Errorf("%s: no ruleset", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			set, diags := load.Load("rules", []load.File{{Name: "x.hcl", Bytes: []byte(test.content)}}, builtin.Kinds())
+			if set == nil {
+				t.Fatal("no ruleset")
+			}
+			if diags.HasErrors() != (test.want != "") || !strings.HasPrefix(diags.Error(), test.want) {
+				t.Errorf("says %s, want %q", diags.Error(), test.want)
+			}
+			if text := diags.String(); len(text) > 10_000 {
+				t.Errorf("a text of %d bytes", len(text))
+			}
+		})
 	}
 }
 
