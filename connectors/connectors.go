@@ -264,3 +264,11 @@ type Appender interface {
 	// Finish publishes what was appended since the last Finish; doing it again changes nothing.
 	Finish(ctx context.Context) error
 }
+
+// Prober is a source or a destination that knows, without writing anything, whether
+// it is where it is said to be: an end that opening would make, and one that cannot
+// be asked.
+type Prober interface {
+	// Probe returns false where there is nothing yet and the first write makes it.
+	Probe(ctx context.Context) (there bool, err error)
+}

@@ -111,8 +111,8 @@ func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
 func (a *app) service(e *engine.Engine, s engine.State, kept control.Auditor) *control.Service {
 	return &control.Service{
 		Engine: e, State: s, Exceptions: a.exceptionsDir(e.Ruleset()), Audit: kept, Now: time.Now,
-		Compile: compile,
-		Other:   func(set *rules.Ruleset) *engine.Engine { return a.engine(set, s, nil) },
+		Compile: compile, Secret: a.secret,
+		Other: func(set *rules.Ruleset) *engine.Engine { return a.engine(set, s, nil) },
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"headgate/connectors/builtin"
+	"headgate/engine/control"
 	"headgate/rules"
 	"headgate/rules/load"
 )
@@ -24,25 +26,41 @@ func (a *app) dirOf(args []string) string {
 }
 
 func (a *app) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var connect bool
+	c := &cobra.Command{
 		Use: "check [DIR]", Short: "everything wrong with a ruleset, and where", Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.check(a.dirOf(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd.Context(), a.dirOf(args), connect) },
 	}
+	c.Flags().BoolVar(&connect, "connect", false, "also ask every system whether it can be reached and has the columns; nothing is written")
+	return c
 }
 
-func (a *app) check(dir string) error {
+func (a *app) check(ctx context.Context, dir string, connect bool) error {
 	files, err := load.Read(dir)
 	if err != nil {
 		return err
 	}
 	set, diags := load.Load(dir, files, builtin.Kinds())
+	var reached control.Doctor
+	if connect && !diags.HasErrors() {
+		reached.Checks = a.connect(ctx, set)
+	}
 	if a.table() {
 		_, _ = io.WriteString(a.out, safe(diags.String()))
 		a.printChecked(dir, set, diags)
-	} else if err := a.printJSON(len(diags), func(i int) any { return &diags[i] }); err != nil {
+		err = a.printChecks(reached.Checks)
+	} else {
+		err = a.printJSON(len(diags)+len(reached.Checks), func(i int) any {
+			if i < len(diags) {
+				return &diags[i]
+			}
+			return &reached.Checks[i-len(diags)]
+		})
+	}
+	if err != nil {
 		return err
 	}
-	return found(len(diags) > 0)
+	return found(len(diags) > 0 || !reached.Well())
 }
 
 // found gives findings their exit code.

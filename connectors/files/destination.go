@@ -11,6 +11,7 @@ import (
 
 	"github.com/itchyny/timefmt-go"
 	"github.com/zeebo/xxh3"
+	"golang.org/x/sys/unix"
 
 	"headgate/connectors"
 )
@@ -34,6 +35,17 @@ const writeSize = 256 << 10
 
 // Place implements connectors.Destination.
 func (d *destination) Place() (string, error) { return "files:" + d.dir + "/" + d.settings.File, nil }
+
+// Probe implements connectors.Prober: the directory is there, and may be written.
+func (d *destination) Probe(context.Context) (bool, error) {
+	op := "write in " + d.dir
+	if info, err := os.Stat(d.dir); err != nil {
+		return false, classify(op, err)
+	} else if !info.IsDir() {
+		return false, classify(op, &os.PathError{Op: "open", Path: d.dir, Err: unix.ENOTDIR})
+	}
+	return true, classify(op, unix.Access(d.dir, unix.W_OK|unix.X_OK))
+}
 
 // Close lets go of the part file; what was not marked is cut off at the next Restore.
 func (d *destination) Close() error {
@@ -192,4 +204,5 @@ var (
 	_ connectors.Source      = (*source)(nil)
 	_ connectors.Enveloped   = (*source)(nil)
 	_ connectors.Watched     = (*source)(nil)
+	_ connectors.Prober      = (*destination)(nil)
 )

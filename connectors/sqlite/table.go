@@ -1,6 +1,10 @@
 package sqlite
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +34,16 @@ func newTable(c *connector, r connectors.Resource) table {
 
 // Place implements connectors.Source and connectors.Destination.
 func (t *table) Place() (string, error) { return placeOf(t.connector, t.resource) }
+
+// Probe implements connectors.Prober: a database that the first write makes is not
+// made by looking.
+func (t *table) Probe(context.Context) (bool, error) {
+	_, err := os.Stat(t.path)
+	if errors.Is(err, fs.ErrNotExist) && t.connector.settings.Create {
+		return false, nil
+	}
+	return true, nil // opening it tells the rest
+}
 
 func (t *table) settings() *Resource { return t.resource.Settings.(*Resource) }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"headgate/connectors"
 	"headgate/engine"
 	"headgate/rules"
 )
@@ -27,6 +28,8 @@ type Service struct {
 	Compile func(dir string, files []File) (*rules.Ruleset, error)
 	// Other makes an engine of another ruleset over the same state, to plan with.
 	Other func(*rules.Ruleset) *engine.Engine
+	// Secret resolves a secret.
+	Secret func(connectors.Secret) (string, error)
 	// Reload looks at the files of the ruleset again, at once; nil: no daemon runs.
 	Reload func(context.Context) error
 	// Daemon says what is known of the daemon; nil: none runs.
@@ -54,6 +57,7 @@ var verbs = map[string]verb{
 	"move":       acting("checkpoint", (*Service).Move),
 	"verify":     of((*Service).Verify),
 	"trace":      of((*Service).Trace),
+	"doctor":     of((*Service).Doctor),
 	"reload":     acting("reload", (*Service).reload),
 	"pause":      acting("pause", (*Service).Pause),
 	"resume":     acting("resume", (*Service).Resume),

@@ -206,7 +206,7 @@ func (t *tracer) flow(i int, key record.Key) (*FlowTrace, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 1 {
+	if len(rows) == 1 && rows[0].Number == e.Journal { // it may be forgotten
 		f.Batch = &TracedBatch{Number: rows[0].Number, Time: rows[0].Time, Ruleset: rows[0].Digest, Part: rows[0].Part, Again: rows[0].Again}
 	}
 	names, err := t.namer(i)
