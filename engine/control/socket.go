@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -38,8 +39,8 @@ func Listen(path string) (net.Listener, error) {
 		_ = c.Close()
 		return nil, fmt.Errorf("listen on %s: another daemon answers there", path)
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("replace the socket: %w", err)
+	if err := removeStale(path); err != nil {
+		return nil, err
 	}
 	short, done, err := shortened(path)
 	if err != nil {
@@ -54,6 +55,23 @@ func Listen(path string) (net.Listener, error) {
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // it knows only the short path
 	return &listener{l, path}, nil
+}
+
+// removeStale removes a socket that nobody listens on, and nothing that is no socket.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at the socket: %w", err)
+	case info.Mode().Type() != os.ModeSocket:
+		return fmt.Errorf("listen on %s: there is a file which is not a socket: give the socket another path", path)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("replace the socket: %w", err)
+	}
+	return nil
 }
 
 // listener removes its socket when it is closed.
@@ -170,7 +188,7 @@ func (s *Service) handler() http.Handler {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 		var result any
 		if err == nil {
-			result, err = s.do(r.Context(), actor, r.PathValue("verb"), body)
+			result, err = s.doSafely(r.Context(), actor, r.PathValue("verb"), body)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
@@ -180,6 +198,18 @@ func (s *Service) handler() http.Handler {
 		_ = json.NewEncoder(w).Encode(result) // whoever asked is gone if this fails
 	})
 	return mux
+}
+
+// doSafely lets a mistake of headgate's own in one answer end that answer only: the
+// flows of a daemon do not stand still because somebody asked something.
+func (s *Service) doSafely(ctx context.Context, actor engine.Actor, verb string, body []byte) (result any, err error) {
+	defer func() {
+		if mistake := recover(); mistake != nil {
+			hint := fmt.Sprintf("please report it, with this:\n%s", debug.Stack())
+			err = &Error{Message: fmt.Sprintf("%s ended by a mistake of headgate itself: %v", verb, mistake), Hint: hint}
+		}
+	}()
+	return s.do(ctx, actor, verb, body)
 }
 
 // Outside is the door to a daemon, through its socket.
