@@ -22,13 +22,15 @@ const ahead = 1
 // Engine runs the flows of a ruleset, and of those that replace it.
 type Engine struct {
 	Config
-	mu       sync.Mutex
-	newest   *generation
-	open     map[string]*opened // by handle
-	turns    turns
-	passes   passStore
-	inflight *inflight
-	plan     schedule
+	mu     sync.Mutex
+	newest *generation
+	open   map[string]*opened // by handle
+	turns  turns
+	passes passStore
+
+	suspected suspicions
+	inflight  *inflight
+	plan      schedule
 
 	watchers sync.WaitGroup
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -189,6 +190,7 @@ func (rd *reader) readSuspects(ctx context.Context) error {
 
 // awaitSuspects notes what is to be compared when it is read.
 func (rd *reader) awaitSuspects() error {
+	defer func() { rd.tellSuspected(len(rd.suspected)) }()
 	for after := record.Key(""); ; {
 		keys, err := rd.ledger.Suspects(after, suspectPage)
 		if err != nil || len(keys) == 0 {
@@ -202,6 +204,36 @@ func (rd *reader) awaitSuspects() error {
 		}
 		after = keys[len(keys)-1]
 	}
+}
+
+// tellSuspected tells that more records than before wait to be compared: their
+// source cannot be asked for them, so that may be long.
+func (rd *reader) tellSuspected(n int) {
+	if rd.observer != nil || !rd.engine.suspected.more(rd.ledgerName(), n) {
+		return
+	}
+	const what = "records look otherwise than they were delivered; they are compared when their source is read again: at the next sweep, or rewind the flow"
+	rd.log.Warn(what, "records", n, "system", rd.summary.To)
+	rd.notify(Event{Kind: EventConflict, Code: "suspected", Count: int64(n), Sample: rd.summary.To + ": " + what})
+}
+
+// suspicions are how many records of each ledger waited to be compared when that was
+// told last.
+type suspicions struct {
+	mu   sync.Mutex
+	told map[string]int
+}
+
+// more reports whether there are more than were told.
+func (s *suspicions) more(ledger string, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told == nil {
+		s.told = make(map[string]int)
+	}
+	before := s.told[ledger]
+	s.told[ledger] = n
+	return n > before
 }
 
 // getSuspects reads the records by key. One that the source has no more, or twice,

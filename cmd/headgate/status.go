@@ -100,6 +100,9 @@ func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 	if guard := guardText(p, f); guard != "" {
 		a.printf("  %s\n", guard)
 	}
+	if f.Suspected > 0 {
+		a.printf("  %s in %s; compared when %s is read again: at the next sweep, or `headgate checkpoint rewind %s`\n", p.yellow(counted(f.Suspected, "record")+" may have been changed"), f.To, f.From, f.Flow)
+	}
 	if waiting := openText(p, f); waiting != "" {
 		a.printf("  %s, the oldest for %s: `headgate exceptions list --flow %s`\n", waiting, ago(now, f.Oldest), f.Flow)
 	}

@@ -66,7 +66,10 @@ type FlowStatus struct {
 	Known    int64            `json:"known"`    // keys
 	Open     map[string]int64 `json:"open"`     // exceptions that wait, by outcome
 	Oldest   time.Time        `json:"oldest,omitzero"`
-	Guard    []GuardCount     `json:"guard,omitempty"` // how near it is to its limits
+	// Suspected are records that another system may have changed; they are compared
+	// when their source is read again. At most maxSuspected are counted.
+	Suspected int          `json:"suspected,omitempty"`
+	Guard     []GuardCount `json:"guard,omitempty"` // how near it is to its limits
 }
 
 // GuardCount is how near a flow is to one limit of its guard, in the run that goes
@@ -134,8 +137,15 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 	for _, c := range counts {
 		f.Guard = append(f.Guard, shownCount(&c))
 	}
+	suspects, err := l.Suspects("", maxSuspected)
+	if err != nil {
+		return nil, fmt.Errorf("read what flow %s has to compare: %w", flow.Name, err)
+	}
+	f.Suspected = len(suspects)
 	return f, f.countOpen(l)
 }
+
+const maxSuspected = 1000
 
 func shownCount(c *engine.GuardCount) GuardCount {
 	shown := GuardCount{Name: c.Name, Count: c.Count, Limit: c.Limit.String(), Raised: c.Raised}

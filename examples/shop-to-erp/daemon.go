@@ -36,6 +36,15 @@ var daemonSteps = []step{
 	},
 	{why: "and the order goes through at the next run.", args: []string{"trace", "order", "A-1010"}, until: "(?s)flow orders.*created.*flow feedback.*created"},
 	{
+		why: "A colleague changes an address in the ERP, which belongs to the shop.", line: `sqlite3 erp.db "UPDATE orders SET email = 'wrong@example.com' WHERE cust_ref = 'A-1002'"`,
+		do: func(_ context.Context, s *stage) error {
+			return s.sql("UPDATE orders SET email = 'wrong@example.com' WHERE cust_ref = 'A-1002'")
+		},
+	},
+	{why: "The flow that reads the ERP sees it.", args: []string{"status"}, until: "may have been changed"},
+	{why: "It would be set right at the next sweep. Now is better:", args: []string{"checkpoint", "rewind", "orders", "--why", "a foreign edit in the ERP", "--yes"}},
+	{why: "The owner wins; what the ERP owns stays as it is.", args: []string{"trace", "order", "A-1002"}, until: "updated"},
+	{
 		why: "Stopped, it finishes what it is at; nothing is lost.", line: "kill %1; wait",
 		do: func(_ context.Context, s *stage) error { return s.stop() },
 	},

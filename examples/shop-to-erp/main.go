@@ -142,7 +142,14 @@ func (step *step) play(ctx context.Context, s *stage) error {
 			args[i] = id
 		}
 	}
-	s.say(step.why, "headgate --config rules "+strings.Join(args, " "))
+	line := "headgate --config rules"
+	for _, arg := range args {
+		if strings.Contains(arg, " ") {
+			arg = "'" + arg + "'"
+		}
+		line += " " + arg
+	}
+	s.say(step.why, line)
 	if step.until != "" {
 		answer, err := s.until(ctx, step.until, args...)
 		_, _ = s.out.Write(answer)
