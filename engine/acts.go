@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"headgate/rules"
 )
@@ -43,13 +42,12 @@ func (e *Engine) act(name string, f func(*rules.Flow, Ledger, *Header) error) er
 	})
 }
 
-// keepHeader makes what was changed of a header durable.
-func keepHeader(l Ledger, h *Header) error {
-	intent, err := l.Intent() // every settlement replaces it, and what it announced may have been written
-	if err != nil {
+// settleAct makes what an act changed durable.
+func settleAct(l Ledger, s *Settlement) (err error) {
+	if s.Intent, err = l.Intent(); err != nil { // every settlement replaces it, and what it announced may have been written
 		return err
 	}
-	return l.Settle(&Settlement{Header: h, Intent: intent})
+	return l.Settle(s)
 }
 
 // Pause lets a flow stand still until a person resumes it: whatever restarts or is
@@ -60,7 +58,7 @@ func (e *Engine) Pause(flow, why string) error {
 			return refuse("", "%s is paused already: %s", flow, h.Paused)
 		}
 		h.Paused, h.Pause, h.PausedAt = why, PausedByOperator, e.Clock.Now()
-		if err := keepHeader(l, h); err != nil {
+		if err := settleAct(l, &Settlement{Header: h}); err != nil {
 			return err
 		}
 		e.Log.Warn("flow paused", "flow", flow, "why", why)
@@ -115,7 +113,7 @@ func (e *Engine) Resume(flow string, options ResumeOptions) (*Resumed, error) {
 		}
 		resumed.Allow = h.Guard.Allow
 		h.Paused, h.Pause = "", ""
-		return keepHeader(l, h)
+		return settleAct(l, &Settlement{Header: h})
 	})
 	if err != nil {
 		return nil, err
@@ -180,7 +178,7 @@ func (e *Engine) beginAnew(f *rules.Flow, l Ledger, resumed *Resumed) error {
 func (e *Engine) closeForgotten(f *rules.Flow, open []OpenRecord) error {
 	closing := make([]Exception, 0, len(open))
 	for i := range open {
-		closing = append(closing, e.closingLine(f, &open[i], "dismissed", "", "its ledger was dropped: another system stands there now"))
+		closing = append(closing, e.closingLine(f, &open[i], dismissed, "", "its ledger was dropped: another system stands there now"))
 	}
 	if len(closing) == 0 {
 		return nil
@@ -194,8 +192,14 @@ func (e *Engine) closingLine(f *rules.Flow, o *OpenRecord, closed, by, why strin
 		ID: o.Exception, Time: e.Clock.Now(), Flow: f.Name, Entity: f.From.Entity.Name,
 		Outcome: o.Outcome, Part: o.Part, Ruleset: e.Ruleset().Digest, Closed: closed, By: by, Why: why,
 	}
-	if strings.HasPrefix(string(o.Key), string(keyedSpace)) {
-		x.Key = KeyText(f.From.Entity, o.Key[1:])
-	}
+	x.Key = openKeyText(f, o)
 	return x
+}
+
+// openKeyText is the key of an open record as people write it, "" where it has none.
+func openKeyText(f *rules.Flow, o *OpenRecord) string {
+	if o.Key == "" || o.Key[0] != keyedSpace {
+		return ""
+	}
+	return KeyText(f.From.Entity, o.Key[1:])
 }

@@ -41,6 +41,8 @@ type batch struct {
 	changes []*item // what is to be sent, in key order
 	intent  *Intent // of changes, or nil
 
+	forgotten []Waited // open records that wait as they waited
+
 	pausing string // the guard's reason: the batch is not settled
 	news    []Event
 	counts  Counts
@@ -52,6 +54,7 @@ type item struct {
 	row     record.Row // as read
 	broken  string     // the code of the row's own error, or ""
 	where   string     // of an open record: where it was read
+	waited  string     // of an open record: the id of its exception
 	key     record.Key // in the ledger
 	record  record.Record
 	values  []record.Value // by column of the ownership
@@ -69,7 +72,8 @@ type item struct {
 	open     *OpenRecord   // what waits under its key, or nil
 	look     bool          // the destination is asked even when nothing changed in the source
 	gone     bool          // the source has it no more
-	known    bool          // it was asked, and the ledger says the same already
+	refused  bool          // by the destination
+	known    bool          // the ledger says the same already
 	current  record.Row    // the destination's columns this flow may write, or nil
 	held     record.Record // the record as the destination has it, or nil: only where rules need it
 	decided  bool

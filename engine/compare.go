@@ -53,6 +53,7 @@ func (d *decider) judgeCurrent(ctx context.Context, b *batch, ask []int32, now t
 			verdict := it.verdict
 			it.reread = false
 			if judged && !it.stopped() {
+				d.judge.worker.Release(it.passes())
 				verdict = d.judge.worker.JudgeCurrent(it.record, it.held, d.judge.facts, now)
 			}
 			if verdict.Lacking && round < factRounds {

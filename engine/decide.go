@@ -62,6 +62,9 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 		return err
 	}
 	now := d.now()
+	if err := d.letPass(ctx, b, now); err != nil {
+		return err
+	}
 	var ask []int32
 	b.group(func(items []int32) {
 		for k, i := range items {
@@ -141,6 +144,9 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 		it.decide(Skipped)
 	case d.older(it):
 		it.decide(Superseded)
+	case b.again && it.waited == "" && same && e.dismissed():
+		it.decide(Unchanged)
+		it.known = true
 	case b.again:
 		if it.stopped() {
 			d.stop(it, it.verdict, now)
@@ -149,10 +155,11 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 		d.stop(it, it.verdict, now)
 	case same && seen:
 		it.decide(Duplicate)
-	case same && !it.stopped() && (it.look || d.header.Sweeping || d.suspected[it.key]):
+	case same && !it.stopped() && e.Stopped.IsZero() && (it.look || d.header.Sweeping || d.suspected[it.key]):
 		it.look = true // the destination may have changed it
 	case same:
 		it.decide(Unchanged)
+		it.known = true
 		if e.Number > 0 {
 			d.pass.seen.set(e.Number)
 		}
@@ -179,8 +186,10 @@ func (d *decider) sameAsSettled(it *item) bool {
 	switch {
 	case !e.Known():
 		return false
-	case it.stopped():
+	case it.stopped() || e.dismissed():
 		return e.Stopped == it.rowDigest()
+	case !e.Refused.IsZero(): // to be refused once more helps nobody: a person asks for it with retry
+		return e.Refused == it.print && e.Stopped == it.rowDigest()
 	}
 	return e.Stopped.IsZero() && d.asDelivered(it)
 }
@@ -294,7 +303,7 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 // forget drops what was judged again and waits as it waited before, under the same
 // rules: nothing became of it. So does a unit that is refused as it was before.
 func (d *decider) forget(b *batch) {
-	if !b.again && !b.unit {
+	if !b.again && !b.unit || d.foresees {
 		return
 	}
 	kept := b.items[:0]
@@ -306,6 +315,10 @@ func (d *decider) forget(b *batch) {
 		}
 		if !waits {
 			kept = append(kept, *it)
+			continue
+		}
+		if it.waited != "" {
+			b.forgotten = append(b.forgotten, d.waitedOf(it, it.waited))
 		}
 	}
 	b.items = kept

@@ -126,7 +126,7 @@ func (d *deliverer) receive(it *item, receipt connectors.Receipt, doubt map[*ite
 		it.outcome, it.asked = Unchanged, true
 	case connectors.Refused:
 		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: receipt.Code, Message: d.summary.To + " refused it: " + receipt.Words})
-		it.outcome, it.answer = Rejected, receipt.Code+": "+receipt.Words
+		it.outcome, it.answer, it.refused = Rejected, receipt.Code+": "+receipt.Words, true
 	default:
 		doubt[it] = true
 	}

@@ -70,6 +70,11 @@ type Summary struct {
 	Limited   bool   // the run ended at its limit, not at the end of the source
 	Err       error  // why the run of this flow ended early: a system, never a record
 	Open      int64  // exceptions that wait now
+
+	Again  Counts    // what became of records that waited and were judged again; not all of them were settled anew
+	Waited []Waited  // the first of them, where a person asked for it
+	Held   int64     // of Open
+	Until  time.Time // when the first of those becomes a reject; zero: none does
 }
 
 // StopCount is how many records one reason stopped.

@@ -82,7 +82,7 @@ func (j *judge) page(ctx context.Context, b *batch) error {
 func (j *judge) opens(ctx context.Context, b *batch) error {
 	for i := range b.items {
 		it := &b.items[i]
-		it.where = it.open.Where
+		it.where, it.waited = it.open.Where, it.open.Exception
 		it.row = rowByColumns(it.open, j.flow.From.Columns.Names)
 		if it.open.Broken != "" {
 			it.broken = it.open.Broken
@@ -135,7 +135,9 @@ func (j *judge) items(ctx context.Context, b *batch) error {
 			}
 		}
 	}
-	refuseLacking(b)
+	for i := range b.items {
+		refuseLacking(&b.items[i])
+	}
 	b.hashes = hashSlabs.take(len(b.items) * n)
 	j.share(b, func(h *hand, from, to int) {
 		for i := from; i < to; i++ {
@@ -148,12 +150,10 @@ func (j *judge) items(ctx context.Context, b *batch) error {
 func lacks(it item) bool { return it.reread }
 
 // refuseLacking fails closed (promise 6): what is not known is not assumed.
-func refuseLacking(b *batch) {
-	for i := range b.items {
-		if b.items[i].reread {
-			b.items[i].reread = false
-			b.items[i].verdict = rejected(record.Reason{Stage: record.StageRule, Code: "unevaluable", Message: "a lookup gave no answer"})
-		}
+func refuseLacking(it *item) {
+	if it.reread {
+		it.reread = false
+		it.verdict = rejected(record.Reason{Stage: record.StageRule, Code: "unevaluable", Message: "a lookup gave no answer"})
 	}
 }
 

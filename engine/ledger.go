@@ -16,6 +16,9 @@ type Entry struct {
 	Shown       []record.Hash      // one a column: what the destination shows instead and is left, 0: nothing else; nil: of none
 	Version     record.Value       // the version delivered, or absent
 	Stopped     record.Fingerprint // of the row that was rejected, held or skipped, so that the same one is not told twice; zero: none
+	Refused     record.Fingerprint // of what the destination refused of the row in Stopped; zero: that was stopped before
+	Released    record.Fingerprint // of the row that a person let pass rules that hold it; zero: none
+	Passes      []record.Hash      // those rules, by what they say
 	Pass        uint64             // the pass that wrote this entry
 	Number      uint32             // small, given once, for bitmaps; the ledger gives it when it is 0
 	Journal     uint64             // the journal row that wrote this entry
@@ -23,6 +26,17 @@ type Entry struct {
 
 // Known reports whether the ledger has the key.
 func (e *Entry) Known() bool { return e.Outcome != NoOutcome }
+
+// dismissed reports whether a person closed the exception of the row in Stopped: as
+// long as the record comes as it was, nothing becomes of it.
+func (e *Entry) dismissed() bool { return e.Outcome == Skipped && !e.Stopped.IsZero() }
+
+// keepRelease forgets that a person let a row pass, when another one takes its place (R10).
+func (e *Entry) keepRelease(it *item) {
+	if !e.Released.IsZero() && e.Released != it.rowDigest() {
+		e.Released, e.Passes = record.Fingerprint{}, nil
+	}
+}
 
 // KeyEntry is an entry with its key.
 type KeyEntry struct {
@@ -43,7 +57,9 @@ type OpenRecord struct {
 	Broken    string     // the code of the row's own error, when it could not be read whole
 	Digest    string     // of the flow that judged it last
 	Since     time.Time  // first stopped with this content
+	Until     time.Time  // when a hold becomes a reject; zero: never
 	Attempts  int
+	By, Why   string // who released it, and what they said
 }
 
 // JournalRow is one settled batch, or a run of batches in which nothing changed:

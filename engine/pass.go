@@ -165,7 +165,7 @@ func (p *passStore) keep(ledger string, unfinished *pass) {
 // keepPass keeps what the run saw of a pass that has not ended, unless an error or a
 // guard ended the run.
 func (r *run) keepPass(err error) {
-	if r.pass != nil && err == nil && r.header.Paused == "" && !r.header.Ended {
+	if r.pass != nil && r.chosen == nil && err == nil && r.header.Paused == "" && !r.header.Ended {
 		r.engine.passes.keep(r.ledgerName(), r.pass)
 	}
 }

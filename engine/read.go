@@ -46,6 +46,9 @@ func (rd *reader) readAll(ctx context.Context) error {
 		if err := rd.readOpen(ctx); err != nil {
 			return err
 		}
+		if rd.chosen != nil {
+			return nil // the source is not asked
+		}
 		if err := rd.readSuspects(ctx); err != nil {
 			return err
 		}
@@ -256,11 +259,14 @@ func (rd *reader) dueAgain(o *OpenRecord) bool {
 	if len(o.Key) == 0 || o.Key[0] == unitSpace {
 		return false // a refused unit is judged when its part is read
 	}
-	if _, unknown := rd.intents[o.Key]; unknown {
+	if _, unknown := rd.intents[o.Key]; unknown && rd.chosen == nil {
 		return true // R5
 	}
 	if len(o.Row) == 0 && o.Broken == "" {
 		return false // it vanished, and its delete was refused: the next whole pass tries again
+	}
+	if rd.chosen != nil {
+		return rd.chosen(o)
 	}
 	return o.Outcome == Held || o.Digest != rd.flow.Digest
 }

@@ -160,9 +160,11 @@ type run struct {
 	versioned  bool                // this source owns the version of a record
 	fromStart  bool
 	limit      int
-	room       func() error        // nil: nothing is written
-	keys       map[record.Key]bool // only these; nil: all
-	observer   func(*batch, *item) // told of every item once it has its outcome; nil: nobody
+	chosen     func(*OpenRecord) bool // only these open records are judged again, and the source is not read; nil: all that there is to read
+	foresees   bool                   // what waits as it waited is told too
+	room       func() error           // nil: nothing is written
+	keys       map[record.Key]bool    // only these; nil: all
+	observer   func(*batch, *item)    // told of every item once it has its outcome; nil: nobody
 
 	stopReading context.CancelFunc
 
@@ -174,6 +176,7 @@ type run struct {
 	loose     bool                              // a run before this one left its pass or its guard without an end
 	atLimit   bool                              // as many records were read as one run may
 	guard     guard
+	counted   GuardState // how the guard stood before this run
 	pass      *pass
 	inflight  *lane
 	summary   Summary
@@ -236,12 +239,16 @@ func (r *run) begin(ctx context.Context) error {
 			r.intents[key] = intent.Hashes[i]
 		}
 	}
-	r.loose = r.header.Pass > 0 && !r.header.Ended || r.header.Guard.Open || r.header.Guard.Allow != nil
+	r.settledTo, r.counted = r.header.Journal, r.header.Guard
 	r.header.Digest = r.flow.Digest
+	if r.chosen != nil {
+		r.pass = &pass{unread: "only what waits is judged again"}
+		return r.beginGuard() // no pass begins: nothing is read
+	}
+	r.loose = r.header.Pass > 0 && !r.header.Ended || r.header.Guard.Open || r.header.Guard.Allow != nil
 	if err := r.beginPass(); err != nil {
 		return err
 	}
-	r.settledTo = r.header.Journal
 	return r.beginGuard()
 }
 
@@ -260,19 +267,24 @@ func (r *run) finish(err error) {
 		return compareText(a.Rule+a.Code+a.Field, b.Rule+b.Code+b.Field)
 	})
 	if r.ledger != nil {
-		s.Open = r.countOpen()
+		r.countOpen(s)
 	}
 }
 
-func (r *run) countOpen() (open int64) {
-	after := record.Key("")
-	for {
-		page, err := r.ledger.Opens(after, 1000)
-		if err != nil || len(page) == 0 {
-			return open
+// countOpen counts what waits. That it cannot be read is told by whoever needs it.
+func (r *run) countOpen(s *Summary) {
+	for o, err := range allOpen(r.ledger) {
+		if err != nil {
+			return
 		}
-		open += int64(len(page))
-		after = page[len(page)-1].Key
+		s.Open++
+		if o.Outcome != Held {
+			continue
+		}
+		s.Held++
+		if !o.Until.IsZero() && (s.Until.IsZero() || o.Until.Before(s.Until)) {
+			s.Until = o.Until
+		}
 	}
 }
 

@@ -233,7 +233,7 @@ func TestRefused(t *testing.T) {
 	d.want("run", d.run(), "2 created, 1 rejected")
 	d.want("what waits", d.open(), "B rejected check")
 	d.want("the ERP", d.sold(), "A 12 - - -\nC 14 - - -")
-	d.want("asked again, told once", d.run(), "2 unchanged, 1 rejected")
+	d.want("not sent again unasked", d.run(), "3 unchanged")
 	d.want("what waits", d.open(), "B rejected check")
 	d.orders.Set("no", record.StringValue("B"), "qty", record.IntValue(15))
 	d.want("mended", d.run(), "1 created, 2 unchanged")

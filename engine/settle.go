@@ -114,23 +114,28 @@ func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool,
 		if it.outcome == Unchanged && !it.asked && (e.Stopped.IsZero() || it.stopped()) {
 			return false, nil
 		}
+		why := closedAs(it)
 		d.delivered(it)
-		return true, d.closeOpen(b, it, s, closedAs(it.outcome))
+		return true, d.closeOpen(b, it, s, why)
 	case Rejected, Held, InDoubt:
 		return d.stopItem(b, it, s)
 	case Skipped, Superseded:
 		if it.open == nil || it.outcome == Superseded && !b.again {
 			return false, nil
 		}
-		e.Outcome, e.Stopped = it.outcome, record.Fingerprint{}
+		e.Outcome, e.Stopped, e.Refused = it.outcome, record.Fingerprint{}, record.Fingerprint{}
 		return true, d.closeOpen(b, it, s, it.outcome.String())
 	}
 	return false, nil
 }
 
-func closedAs(o Outcome) string {
-	if o == Unchanged {
-		return o.String()
+// closedAs says why what waited waits no more: its content went, or a newer one (R9).
+func closedAs(it *item) string {
+	switch {
+	case it.open != nil && it.waited == "" && it.entry.Stopped != it.rowDigest():
+		return Superseded.String()
+	case it.outcome == Unchanged:
+		return it.outcome.String()
 	}
 	return "delivered"
 }
@@ -138,7 +143,8 @@ func closedAs(o Outcome) string {
 // delivered makes the entry say what the destination has now.
 func (d *deliverer) delivered(it *item) {
 	e := &it.entry
-	e.Outcome, e.Delivered, e.Stopped = it.outcome, true, record.Fingerprint{}
+	e.Outcome, e.Delivered, e.Stopped, e.Refused = it.outcome, true, record.Fingerprint{}, record.Fingerprint{}
+	e.keepRelease(it)
 	before, sameShape := e.Hashes, e.Shape == d.shape && len(e.Hashes) == len(it.hashes)
 	e.Fingerprint, e.Shape = it.print, d.shape
 	e.Hashes, e.Shown = it.hashes, nil
@@ -188,8 +194,18 @@ func (d *deliverer) stopItem(b *batch, it *item, s *Settlement) (bool, []Excepti
 		Row: slices.Clone(it.row), Columns: d.flow.From.Columns.Names, Broken: it.broken,
 		Digest: d.flow.Digest, Since: since, Attempts: attempts,
 	}
+	if it.outcome == Held && it.verdict.Rule != nil && it.verdict.Rule.Within > 0 {
+		open.Until = since.Add(it.verdict.Rule.Within)
+	}
+	if it.open != nil {
+		open.By, open.Why = it.open.By, it.open.Why
+	}
 	s.Open = append(s.Open, *open)
-	e.Outcome, e.Stopped = it.outcome, it.rowDigest()
+	e.Outcome, e.Stopped, e.Refused = it.outcome, it.rowDigest(), record.Fingerprint{}
+	if it.refused {
+		e.Refused = it.print
+	}
+	e.keepRelease(it)
 	it.open = open
 	return true, told
 }
@@ -212,6 +228,7 @@ func (d *deliverer) closing(b *batch, it *item, why string) []Exception {
 	return []Exception{{
 		ID: it.open.Exception, Time: d.now(), Flow: d.flow.Name, Entity: d.summary.Entity, Key: d.keyText(it),
 		Outcome: it.outcome, Part: b.part.Name, Ruleset: d.of.set.Digest, Closed: why,
+		By: it.open.By, Why: it.open.Why,
 	}}
 }
 
@@ -226,6 +243,7 @@ func (r *run) account(b *batch) {
 	r.summary.Batches++
 	r.summary.Read += int64(len(b.items))
 	r.summary.Counts.Add(&b.counts)
+	r.accountWaited(b)
 	r.engine.progressed(Progress{Flow: r.flow.Name, Part: b.part.Name, Read: r.summary.Read, Done: b.final})
 }
 

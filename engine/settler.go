@@ -95,6 +95,7 @@ func (s *settler) take(b *batch, more bool) {
 	case b.pausing != "":
 		s.in, s.tripped = nil, b
 	case b.empty():
+		s.accountWaited(b)
 		s.inflight.leave(b)
 		s.final = b.final
 	default:
@@ -226,6 +227,8 @@ func (s *settler) end(ctx context.Context) error {
 	case s.tripped != nil: // nothing of that batch becomes durable
 		s.observe(s.tripped)
 		return s.pause(PausedByGuard, s.tripped.pausing)
+	case s.chosen != nil:
+		return s.endAgain(ctx)
 	case s.final && (s.settled || s.loose || s.header.Sweeping):
 		return s.endPass(ctx)
 	case s.atLimit && (s.settled || s.loose):

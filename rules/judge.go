@@ -40,6 +40,9 @@ func (w *Worker) JudgeCurrent(r, current record.Record, facts expression.Facts, 
 
 func (w *Worker) judgeRules(v *Verdict, rules []*Rule) {
 	for _, rule := range rules {
+		if len(w.released) > 0 && rule.OnFail == Hold && slices.Contains(w.released, rule.Identity()) {
+			continue
+		}
 		ok, err := w.holds(rule)
 		switch {
 		case errors.Is(err, expression.ErrLacking):
@@ -55,6 +58,19 @@ func (w *Worker) judgeRules(v *Verdict, rules []*Rule) {
 			v.fail(rule.OnFail, record.Reason{Stage: record.StageRule, Code: "rule", Rule: rule.Name, Message: w.message(rule)}, rule)
 		}
 	}
+}
+
+// Release lets what is judged next pass the rules of these identities where they
+// would only hold it, until Release is called again.
+func (w *Worker) Release(identities []record.Hash) { w.released = identities }
+
+// Identity is what the rule says: one that says something else is another.
+func (r *Rule) Identity() record.Hash {
+	text := r.Name + "\x00" + r.Check.Text()
+	if r.When != nil {
+		text += "\x00" + r.When.Text()
+	}
+	return record.HashOf([]byte(text))
 }
 
 func (w *Worker) holds(rule *Rule) (bool, error) {

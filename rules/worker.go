@@ -22,6 +22,8 @@ type Worker struct {
 	plain  []int   // by column of Ownership: the field it is, or -1
 	names  [2]record.Value
 	found  record.Row
+	// released are the identities of rules that do not hold what is judged.
+	released []record.Hash
 }
 
 // NewWorker returns a worker of the flow.

@@ -37,6 +37,7 @@ func (a *app) exceptionsCommand() *cobra.Command {
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.showException(cmd.Context(), args[0]) },
 	}
 	c.AddCommand(list, show, export)
+	c.AddCommand(a.deskCommands()...)
 	return c
 }
 
@@ -177,7 +178,7 @@ func (a *app) printException(lines []engine.Exception) {
 		a.printf("  answer   %s\n", oneLine(x.Answer))
 	}
 	if last := lines[len(lines)-1]; last.Closed != "" {
-		a.printf("  closed   %s, %s\n", last.Closed, last.Time.UTC().Format("2006-01-02 15:04:05Z"))
+		a.printf("  closed   %s, %s%s\n", last.Closed, last.Time.UTC().Format("2006-01-02 15:04:05Z"), byWhom(&last))
 		return
 	}
 	a.printf("  next     %s\n", nextStep(x))
@@ -201,17 +202,30 @@ func orDash(s string) string {
 	return oneLine(s)
 }
 
+// byWhom says who let an exception close, where a person did.
+func byWhom(x *engine.Exception) string {
+	text := ""
+	if x.By != "" {
+		text = ", by " + oneLine(x.By)
+	}
+	if x.Why != "" {
+		text += ": " + oneLine(x.Why)
+	}
+	return text
+}
+
 // nextStep says what a person can do about an exception.
 func nextStep(x *engine.Exception) string {
+	id := x.ID[:min(8, len(x.ID))]
 	switch {
 	case x.Outcome == engine.Held:
-		return "it is judged again at every run, and goes on when what it waits for is there"
+		return "it is judged again at every run, and goes on when what it waits for is there; whom its rule names may release it: `headgate exceptions release " + id + " --why …`"
 	case x.Reason.Code == "unit":
 		return "nothing of the file was read: send it again whole, under the same name; it is judged at every run"
 	case x.Reason.Stage == "source" || x.Reason.Stage == "mapping":
 		return "correct it at its source and send it again; or say in `read` how it is to be understood"
 	case x.Reason.Stage == "destination":
-		return "correct it at its source, or mend what the destination refuses; then send it again"
+		return "correct it at its source, or mend what the destination refuses, then `headgate exceptions retry " + id + "`"
 	case x.Reason.Rule != "":
 		return "correct it at its source: the new version closes this; or mend the rule: it is judged again at the next run"
 	}

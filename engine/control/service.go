@@ -61,6 +61,9 @@ var verbs = map[string]verb{
 	"reload":     acting("reload", (*Service).reload),
 	"pause":      acting("pause", (*Service).Pause),
 	"resume":     acting("resume", (*Service).Resume),
+	"retry":      acting("retry", (*Service).Retry),
+	"release":    acting("release", (*Service).Release),
+	"dismiss":    acting("dismiss", (*Service).Dismiss),
 }
 
 // of makes a verb of a method.

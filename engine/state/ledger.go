@@ -200,16 +200,24 @@ func (l *ledger) decodeOpen(k, v []byte) (engine.OpenRecord, error) {
 	if err != nil {
 		return engine.OpenRecord{}, l.damaged("open", k, err)
 	}
-	return engine.OpenRecord{
+	o := engine.OpenRecord{
 		Key: record.Key(k), Outcome: s.Outcome, Exception: s.Exception, Part: s.Part, Where: s.Where, Row: row, Columns: s.Columns,
-		Broken: s.Broken, Digest: s.Digest, Since: time.Unix(0, s.Since).UTC(), Attempts: s.Attempts,
-	}, nil
+		Broken: s.Broken, Digest: s.Digest, Since: time.Unix(0, s.Since).UTC(), Attempts: s.Attempts, By: s.By, Why: s.Why,
+	}
+	if s.Until != 0 {
+		o.Until = time.Unix(0, s.Until).UTC()
+	}
+	return o, nil
 }
 
 func encodeOpen(o *engine.OpenRecord) ([]byte, error) {
+	until := int64(0)
+	if !o.Until.IsZero() {
+		until = o.Until.UnixNano()
+	}
 	return sealedJSON(storedOpen{
 		Outcome: o.Outcome, Exception: o.Exception, Part: o.Part, Where: o.Where, Row: record.AppendRow(nil, o.Row), Columns: o.Columns,
-		Broken: o.Broken, Digest: o.Digest, Since: o.Since.UnixNano(), Attempts: o.Attempts,
+		Broken: o.Broken, Digest: o.Digest, Since: o.Since.UnixNano(), Until: until, Attempts: o.Attempts, By: o.By, Why: o.Why,
 	})
 }
 

@@ -77,6 +77,8 @@ const (
 	hasStopped
 	hasVersion
 	hasShown
+	hasRefused
+	hasReleased
 )
 
 // appendEntry appends a sealed entry to dst.
@@ -95,6 +97,12 @@ func appendEntry(dst []byte, e *engine.Entry) []byte {
 	if e.Delivered && len(e.Shown) > 0 {
 		flags |= hasShown
 	}
+	if !e.Refused.IsZero() {
+		flags |= hasRefused
+	}
+	if !e.Released.IsZero() {
+		flags |= hasReleased
+	}
 	dst = append(dst, version, byte(e.Outcome), flags)
 	dst = binary.AppendUvarint(dst, e.Pass)
 	dst = binary.AppendUvarint(dst, uint64(e.Number))
@@ -110,6 +118,13 @@ func appendEntry(dst []byte, e *engine.Entry) []byte {
 	}
 	if flags&hasStopped != 0 {
 		dst = append(dst, e.Stopped[:]...)
+	}
+	if flags&hasRefused != 0 {
+		dst = append(dst, e.Refused[:]...)
+	}
+	if flags&hasReleased != 0 {
+		dst = append(dst, e.Released[:]...)
+		dst = appendHashes(binary.AppendUvarint(dst, uint64(len(e.Passes))), e.Passes)
 	}
 	if flags&hasVersion != 0 {
 		dst = record.AppendValue(dst, e.Version)
@@ -148,16 +163,20 @@ func decodeEntry(b []byte, e *engine.Entry, hashes *record.Hashes) error {
 		}
 	}
 	if flags&hasShown != 0 {
-		n := r.uvarint()
-		if r.bad = r.bad || n == 0 || n > uint64(len(r.b)/4) || flags&hasDelivered == 0; !r.bad {
-			e.Shown = make([]record.Hash, n)
-			for i := range e.Shown {
-				e.Shown[i] = record.Hash(r.uint32())
-			}
-		}
+		e.Shown = r.hashes()
+		r.bad = r.bad || flags&hasDelivered == 0
 	}
 	if flags&hasStopped != 0 {
 		copy(e.Stopped[:], r.take(16))
+	}
+	if flags&hasRefused != 0 {
+		copy(e.Refused[:], r.take(16))
+		r.bad = r.bad || e.Refused.IsZero()
+	}
+	if flags&hasReleased != 0 {
+		copy(e.Released[:], r.take(16))
+		e.Passes = r.hashes()
+		r.bad = r.bad || e.Released.IsZero()
 	}
 	if flags&hasVersion != 0 && !r.bad {
 		v, n, err := record.DecodeValue(r.b)
@@ -201,6 +220,19 @@ func (r *reader) uint32() uint32 {
 	return 0
 }
 
+// hashes reads a list that is not empty.
+func (r *reader) hashes() []record.Hash {
+	n := r.uvarint()
+	if r.bad = r.bad || n == 0 || n > uint64(len(r.b)/4); r.bad {
+		return nil
+	}
+	all := make([]record.Hash, n)
+	for i := range all {
+		all[i] = record.Hash(r.uint32())
+	}
+	return all
+}
+
 func (r *reader) uvarint() uint64 {
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 {
@@ -219,7 +251,9 @@ type storedOpen struct {
 	Row                    []byte
 	Broken, Digest         string
 	Since                  int64
+	Until                  int64 `json:",omitempty"`
 	Attempts               int
+	By, Why                string `json:",omitempty"`
 }
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

@@ -16,6 +16,8 @@ func entries() []engine.Entry {
 		{},
 		{Outcome: engine.Created, Delivered: true, Fingerprint: record.Fingerprint{1}, Shape: 7, Hashes: []record.Hash{1, 2, 1 << 31}, Version: record.IntValue(-5), Pass: 1 << 40, Number: 1 << 31, Journal: 9},
 		{Outcome: engine.Updated, Delivered: true, Hashes: []record.Hash{1, 2}, Shown: []record.Hash{0, 9}},
+		{Outcome: engine.Rejected, Stopped: record.Fingerprint{1}, Refused: record.Fingerprint{2}},
+		{Outcome: engine.Held, Stopped: record.Fingerprint{1}, Released: record.Fingerprint{1}, Passes: []record.Hash{3, 4}},
 		{Outcome: engine.Rejected, Stopped: record.Fingerprint{15: 1}, Version: record.StringValue("v\x00")},
 	}
 }

@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// shownWaited is how many records a run names that judges chosen ones again.
+const shownWaited = 1000
+
+// Waited is a record that waited and was judged again.
+type Waited struct {
+	Exception string
+	Key       string // as people write it
+	Outcome   Outcome
+	Message   string // why it still waits
+}
+
+func (r *run) waitedOf(it *item, exception string) Waited {
+	w := Waited{Exception: exception, Key: r.keyText(it), Outcome: it.outcome}
+	if it.outcome.Open() {
+		w.Message = it.reason().Message
+	}
+	return w
+}
+
+// accountWaited tells what became of the open records of a batch.
+func (r *run) accountWaited(b *batch) {
+	all := b.forgotten
+	for i := range b.items {
+		if it := &b.items[i]; it.waited != "" {
+			all = append(all, r.waitedOf(it, it.waited))
+		}
+	}
+	for i := range all {
+		r.summary.Again[all[i].Outcome]++
+		if r.chosen != nil && len(r.summary.Waited) < shownWaited {
+			r.summary.Waited = append(r.summary.Waited, all[i])
+		}
+	}
+}
+
+// Retry judges open records of a flow again, from the rows kept in the state and
+// whatever the rules were that stopped them; the source is not asked. Chosen are
+// those with these exceptions; nil: all.
+func (e *Engine) Retry(ctx context.Context, flow string, chosen map[string]bool) (s Summary, err error) {
+	err = e.Exclusive(flow, func() error {
+		s, err = e.again(ctx, flow, func(o *OpenRecord) bool { return chosen == nil || chosen[o.Exception] })
+		return err
+	})
+	return s, err
+}
+
+// again runs a flow over open records only. Nobody else may work on it.
+func (e *Engine) again(ctx context.Context, name string, chosen func(*OpenRecord) bool) (Summary, error) {
+	if _, err := e.flow(name); err != nil {
+		return Summary{}, err
+	}
+	g := e.begin()
+	defer e.letGo(g)
+	flow := g.flow(name)
+	if flow == nil {
+		return Summary{}, fmt.Errorf("the ruleset has no flow %s any more", name)
+	}
+	r, err := e.openRun(g, flow)
+	defer r.closeEnds()
+	if err == nil && r.header.Paused != "" {
+		return r.summary, refuse("resume it first: `headgate resume "+name+"`", "%s is paused: %s", name, r.header.Paused)
+	}
+	if err == nil {
+		r.chosen = chosen
+		err = r.run(ctx)
+	}
+	r.finish(err)
+	return r.summary, nil
+}
+
+// endAgain ends a run that read nothing: the pass and the guard stand where they
+// stood. What was appended is published, unless a pass goes on that will do so.
+func (s *settler) endAgain(ctx context.Context) error {
+	if !s.settled {
+		return nil
+	}
+	settlement, none := &Settlement{}, ""
+	if s.appender != nil && s.header.Ended {
+		finish := func() error { return s.appender.Finish(ctx) }
+		if err := s.retry(ctx, s.flow.To, finish); err != nil {
+			return err
+		}
+		settlement.Mark, s.header.Mark = &none, none
+	}
+	s.header.Guard = s.counted
+	header := s.header
+	settlement.Header = &header
+	return s.commit(settlement)
+}
+
+// passes are the rules that a person lets the item's content pass.
+func (it *item) passes() []record.Hash {
+	if it.entry.Released.IsZero() || it.entry.Released != it.rowDigest() {
+		return nil
+	}
+	return it.entry.Passes
+}
+
+// letPass judges again what is held, where a person let this content pass rules: all
+// others still judge it.
+func (d *decider) letPass(ctx context.Context, b *batch, now time.Time) error {
+	var held []*item
+	for i := range b.items {
+		if it := &b.items[i]; it.verdict.Severity == rules.Hold && it.passes() != nil {
+			it.verdict, it.reread = rules.Verdict{}, true
+			held = append(held, it)
+		}
+	}
+	defer d.judge.worker.Release(nil)
+	for round := 0; len(held) > 0 && round <= factRounds; round++ {
+		lacking := false
+		for _, it := range held {
+			if it.reread {
+				d.judge.worker.Release(it.passes())
+				d.judge.one(it, now)
+				lacking = lacking || it.reread
+			}
+		}
+		if !lacking {
+			break
+		}
+		if err := d.judge.facts.Fetch(ctx); err != nil {
+			return &SystemError{Flow: d.flow.Name, System: "a lookup", Attempts: 1, Err: err}
+		}
+	}
+	for _, it := range held {
+		refuseLacking(it)
+		d.judge.digestItem(it, make([]record.Hash, 0, len(d.own.Columns)))
+	}
+	return nil
+}
