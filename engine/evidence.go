@@ -126,6 +126,24 @@ func KeyParts(entity *rules.Entity) string {
 	return strings.Join(names, " / ")
 }
 
+// ShowsID reports whether the ids of a resource may be shown: they are read from no
+// column that feeds a sensitive field (promise 10).
+func ShowsID(r *rules.Resource) bool {
+	if r.ID == nil {
+		return true
+	}
+	for i, reading := range r.Read {
+		columns := []int{reading.Column}
+		if reading.Program != nil {
+			columns = reading.Program.Columns()
+		}
+		if r.Entity.Schema.Fields[i].Sensitive && slices.ContainsFunc(r.ID.Columns(), func(c int) bool { return slices.Contains(columns, c) }) {
+			return false
+		}
+	}
+	return true
+}
+
 // LedgerKey returns the key under which a ledger keeps the record with this key.
 func LedgerKey(key record.Key) record.Key { return record.Key(keyedSpace) + key }
 

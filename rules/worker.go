@@ -156,6 +156,11 @@ func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, ref
 // KeepsReference reports whether the destination has a column for headgate's reference.
 func (w *Worker) KeepsReference() bool { return w.own.Reference >= 0 }
 
+// ShowsReference reports whether the reference may be shown: it is made of nothing sensitive.
+func (w *Worker) ShowsReference() bool {
+	return w.KeepsReference() && !w.own.Sensitive[w.own.Reference]
+}
+
 // Reference returns what the reference column holds of the record with these key
 // fields, whose name by headgate is name; "" where that cannot be made.
 func (w *Worker) Reference(key record.Record, name string) string {

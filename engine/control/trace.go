@@ -160,8 +160,11 @@ func (t *tracer) record(f found) (*TracedRecord, error) {
 
 func (t *tracer) ids(key record.Key) ([]TracedID, error) {
 	all := []TracedID{}
-	for _, resource := range t.resources() {
-		ids := make([]record.Value, 1)
+	for _, r := range t.resources() {
+		if !engine.ShowsID(r) {
+			continue
+		}
+		resource, ids := resourceName(r), make([]record.Value, 1)
 		if err := t.service.State.IDs(resource, []record.Key{key}, ids); err != nil {
 			return nil, fmt.Errorf("look up the id in %s: %w", resource, err)
 		}
@@ -173,16 +176,16 @@ func (t *tracer) ids(key record.Key) ([]TracedID, error) {
 }
 
 // resources are those the flows move between, each once.
-func (t *tracer) resources() []string {
-	var names []string
+func (t *tracer) resources() []*rules.Resource {
+	var all []*rules.Resource
 	for _, f := range t.flows {
 		for _, r := range []*rules.Resource{f.From, f.To} {
-			if name := resourceName(r); !slices.Contains(names, name) {
-				names = append(names, name)
+			if !slices.Contains(all, r) {
+				all = append(all, r)
 			}
 		}
 	}
-	return names
+	return all
 }
 
 func (t *tracer) flow(i int, key record.Key) (*FlowTrace, error) {
@@ -213,7 +216,9 @@ func (t *tracer) flow(i int, key record.Key) (*FlowTrace, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Reference = names.of(key)
+	if names.worker.ShowsReference() {
+		f.Reference = names.of(key)
+	}
 	return f, t.waiting(f, l, keys)
 }
 

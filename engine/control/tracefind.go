@@ -43,7 +43,8 @@ func merge(all []found, f found) []found {
 // byID finds the records to which a resource gave an id.
 func (t *tracer) byID(name string) ([]found, error) {
 	var all []found
-	for _, resource := range t.resources() {
+	for _, r := range t.resources() {
+		resource := resourceName(r)
 		key, known, err := t.service.State.KeyOf(resource, record.StringValue(name))
 		if err != nil {
 			return nil, err
