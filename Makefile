@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench fuzz cover kill reload
+.PHONY: build test demo bench fuzz cover kill reload soak
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -25,6 +25,10 @@ kill:
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:
 	HEADGATE_TEST_BROKEN=200 HEADGATE_TEST_SWAPS=60 HEADGATE_TEST_TIMING=1 go test ./cmd/headgate -run Reload -count=1 -v -timeout 60m
+
+# A daemon with 50 flows: idle for a minute, under load for SOAK=10m.
+soak:
+	HEADGATE_TEST_SOAK=$(or $(SOAK),10m) HEADGATE_TEST_IDLE=1m go test ./cmd/headgate -run 'Idle|Soak' -bench Status -count=1 -v -timeout 120m
 
 cover:
 	go test -coverprofile=/tmp/headgate.cover -coverpkg=./engine/...,./rules/... ./... && go tool cover -func=/tmp/headgate.cover | tail -1

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -226,7 +227,7 @@ func (d *daemon) service(db *state.DB) *control.Service {
 	s := d.app.service(d.engine, db, d.acts)
 	s.Reload = func(ctx context.Context) error { return d.reload.look(ctx, true) }
 	s.Daemon = func() *control.Daemon {
-		told := &control.Daemon{Process: os.Getpid(), Since: d.since, Version: version()}
+		told := &control.Daemon{Process: os.Getpid(), Since: d.since, Version: version(), Goroutines: runtime.NumGoroutine(), Descriptors: descriptors()}
 		d.reload.tell(told)
 		for _, f := range d.alerts.Failing() {
 			told.Alerts = append(told.Alerts, control.Unheard{Alert: f.Alert, Channel: string(f.Channel), Since: f.Since, Waiting: f.Waiting, Why: f.Err.Error()})
@@ -234,6 +235,15 @@ func (d *daemon) service(db *state.DB) *control.Service {
 		return told
 	}
 	return s
+}
+
+// descriptors is how many files, sockets and the like are open.
+func descriptors() int {
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(open)
 }
 
 // watchFiles wakes a flow when the directory it reads changes. It does not poll:

@@ -28,6 +28,9 @@ type Daemon struct {
 	Failed  *Failed   `json:"failed,omitempty"` // why they are not what runs
 	Reload  time.Time `json:"reloaded,omitzero"`
 	Alerts  []Unheard `json:"alerts,omitempty"` // those that reach nobody
+
+	Goroutines  int `json:"goroutines"`  // these two for whoever looks for a leak
+	Descriptors int `json:"descriptors"` // files, sockets and the like that are open
 }
 
 // Unheard is an alert that reaches nobody.
