@@ -130,11 +130,15 @@ func TestKillDaemon(t *testing.T) {
 			continue
 		}
 		m.verify()
-		now := m.status().Flows[0].Known
-		if now > known && now < int64(m.orders) {
+		before := known
+		switch known = m.status().Flows[0].Known; known {
+		case before:
+			took += took / 8 // too early: the machine is slower now
+		case int64(m.orders):
+			took -= took / 8
+		default:
 			landed++
 		}
-		known = now
 	}
 	t.Logf("%d of %d kills landed while %d orders were moved, %d of which took %s undisturbed", landed, all, m.orders, ordersAtOnce, took)
 	m.settle()
