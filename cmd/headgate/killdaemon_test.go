@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"headgate/engine/control"
 )
 
 // market is a shop and an ERP, both at work while a daemon is killed between them.
@@ -162,8 +164,14 @@ func (m *market) settle() {
 	m.adopt("mended")
 	m.sql("INSERT INTO customers VALUES (599, 'C-99', 'Eve Late');")
 	d := m.daemon()
+	var s []control.FlowStatus
+	m.Cleanup(func() {
+		if told, _ := m.told(); m.Failed() {
+			m.Logf("of %d orders, what the shop was told (-) and the ERP has (+):\n%s\n%+v", m.orders, cmp.Diff(told, m.inERP()), s)
+		}
+	})
 	m.eventually("all orders are moved, both ways", patience, func() bool {
-		s := d.status().Flows
+		s = d.status().Flows
 		told, _ := m.told()
 		return s[0].Known == int64(m.orders) && s[0].Open["held"] == 0 && maps.Equal(told, m.inERP())
 	})

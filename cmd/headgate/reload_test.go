@@ -147,7 +147,7 @@ func (o *operator) rows(query string) (all []string) {
 	return all
 }
 
-const patience = time.Minute // of a test, before it fails
+const patience = 3 * time.Minute // of a test, before it fails
 
 // TestReload changes the ruleset of a running daemon in each of the ways it is changed in
 // the field.

@@ -164,11 +164,7 @@ func (s *Service) verify(name string, found *Verified) error {
 	if err := openIDs(l, waiting); err != nil {
 		return err
 	}
-	told, _, err := exceptions.Waiting(s.Exceptions, waiting)
-	if err != nil {
-		return err
-	}
-	open, damaged, err := exceptions.Current(s.Exceptions)
+	told, damaged, err := exceptions.Told(s.Exceptions, strings.TrimSuffix(name, engine.ObserveSuffix), waiting)
 	if err != nil {
 		return err
 	}
@@ -176,16 +172,7 @@ func (s *Service) verify(name string, found *Verified) error {
 	for _, d := range damaged {
 		found.Damaged = append(found.Damaged, d.Error())
 	}
-	ids := make(map[string]bool) // true: no line closes it
-	for i := range told {
-		ids[told[i].ID] = false
-	}
-	for i := range open {
-		if open[i].Flow == strings.TrimSuffix(name, engine.ObserveSuffix) {
-			ids[open[i].ID] = true
-		}
-	}
-	report, err := engine.Verify(name, l, ids)
+	report, err := engine.Verify(name, l, told)
 	if err != nil {
 		return err
 	}

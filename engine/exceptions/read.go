@@ -89,6 +89,29 @@ func Waiting(dir string, ids map[string]bool) (waiting []State, damaged []error,
 	})
 }
 
+// Told says which exceptions of a flow the log in dir tells of, true where no line
+// closes them, of those that are open there or among ids. It reads the log once.
+func Told(dir, flow string, ids map[string]bool) (told map[string]bool, damaged []error, err error) {
+	told = make(map[string]bool)
+	for x, e := range Read(dir) {
+		_, line := errors.AsType[*LineError](e)
+		switch {
+		case line:
+			damaged = append(damaged, e)
+		case e != nil:
+			return nil, damaged, e
+		case x.Flow != flow:
+		case x.Closed == "":
+			told[x.ID] = true
+		case !ids[x.ID]:
+			delete(told, x.ID)
+		case told[x.ID]:
+			told[x.ID] = false
+		}
+	}
+	return told, damaged, nil
+}
+
 // fold puts the lines of each exception together that take does not refuse.
 func fold(dir string, take func(map[string]*State, *engine.Exception) bool) (all []State, damaged []error, err error) {
 	byID := make(map[string]*State)
