@@ -38,7 +38,7 @@ func (r *run) accountWaited(b *batch) {
 	}
 	for i := range all {
 		r.summary.Again[all[i].Outcome]++
-		if r.chosen != nil && len(r.summary.Waited) < shownWaited {
+		if r.named && len(r.summary.Waited) < shownWaited {
 			r.summary.Waited = append(r.summary.Waited, all[i])
 		}
 	}
@@ -72,7 +72,7 @@ func (e *Engine) again(ctx context.Context, name string, chosen func(*OpenRecord
 		return r.summary, refuse("resume it first: `headgate resume "+name+"`", "%s is paused: %s", name, r.header.Paused)
 	}
 	if err == nil {
-		r.chosen = chosen
+		r.chosen, r.named = chosen, true
 		err = r.run(ctx)
 	}
 	r.finish(err)

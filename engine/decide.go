@@ -235,7 +235,7 @@ func (d *decider) stop(it *item, v rules.Verdict, now time.Time) {
 		it.decide(Rejected)
 		return
 	}
-	if rule := v.Rule; rule != nil && rule.Within > 0 && it.heldSince(now) > rule.Within {
+	if rule := v.Rule; rule != nil && rule.Within > 0 && it.heldSince(now) >= rule.Within {
 		late := record.Reason{Stage: record.StageRule, Code: "within", Rule: rule.Name, Message: fmt.Sprintf("held for longer than %s: %s", rule.Within, v.Failures[0].Message)}
 		it.verdict.Failures = append([]record.Reason{late}, v.Failures...)
 		it.verdict.Severity = rules.Reject

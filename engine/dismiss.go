@@ -2,8 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"headgate/engine/record"
@@ -17,8 +15,7 @@ const dismissPage = 500
 // while they come as they were, nothing becomes of them, also where rules change; a
 // new version is judged anew. It returns what was closed, under the exceptions' ids.
 //
-// The state forgets first, and the log is closed behind it: after a crash between the
-// two an exception is listed that waits no more, never one hidden that does.
+// The state forgets first, and the log is closed behind it: the state says what waits.
 func (e *Engine) Dismiss(flow string, exceptions map[string]bool, actor Actor, why string) (closed map[string]OpenRecord, err error) {
 	if strings.TrimSpace(why) == "" {
 		return nil, &Refusal{Usage: true, Message: "dismissing needs a reason: the record is not delivered"}
@@ -26,12 +23,10 @@ func (e *Engine) Dismiss(flow string, exceptions map[string]bool, actor Actor, w
 	d := &dismissal{engine: e, actor: actor, why: why, closed: make(map[string]OpenRecord)}
 	err = e.act(flow, func(f *rules.Flow, l Ledger, _ *Header) error {
 		d.flow, d.ledger = f, l
-		lost := maps.Clone(exceptions)
 		for o, err := range allOpen(l) {
 			if err != nil {
 				return err
 			}
-			delete(lost, o.Exception)
 			if o.Outcome == InDoubt || !exceptions[o.Exception] {
 				continue
 			}
@@ -41,10 +36,7 @@ func (e *Engine) Dismiss(flow string, exceptions map[string]bool, actor Actor, w
 				}
 			}
 		}
-		if err := d.flush(); err != nil {
-			return err
-		}
-		return d.closeLost(lost)
+		return d.flush()
 	})
 	return d.closed, err
 }
@@ -80,11 +72,6 @@ func (d *dismissal) flush() error {
 	if err := settleAct(d.ledger, s); err != nil {
 		return err
 	}
-	return d.close()
-}
-
-// close closes the exceptions of the page in the log.
-func (d *dismissal) close() error {
 	closing := make([]Exception, len(d.page))
 	for i := range d.page {
 		closing[i] = d.engine.closingLine(d.flow, &d.page[i], dismissed, d.actor.Name, d.why)
@@ -92,18 +79,6 @@ func (d *dismissal) close() error {
 	}
 	d.page = d.page[:0]
 	return d.engine.Exceptions.Append(closing)
-}
-
-// closeLost closes in the log what waits there and no more in the state: what a crash
-// left of an act before this one, or a ledger that is gone.
-func (d *dismissal) closeLost(lost map[string]bool) error {
-	for _, id := range slices.Sorted(maps.Keys(lost)) {
-		d.page = append(d.page, OpenRecord{Exception: id, Outcome: Skipped})
-	}
-	if len(d.page) == 0 {
-		return nil
-	}
-	return d.close()
 }
 
 // dismissed is what the log says of exceptions that a person closed.

@@ -48,6 +48,8 @@ type Progress struct {
 type RunOptions struct {
 	Flows []string // names; empty: all
 	Limit int      // records read a flow; 0: no limit
+
+	waiting bool // only what is held, or was stopped under other rules, is judged again
 }
 
 // Summary is what one run of a flow did.

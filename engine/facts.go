@@ -14,10 +14,9 @@ import (
 
 // The bounds of what lookups keep in memory.
 const (
-	defaultRefresh = 10 * time.Minute
-	maxAnswers     = 100_000 // answers one lookup keeps before it forgets them all
-	maxCopy        = 200_000 // records of a source that cannot be asked by key
-	copyPage       = 1000
+	maxAnswers = 100_000 // answers one lookup keeps before it forgets them all
+	maxCopy    = 200_000 // records of a source that cannot be asked by key
+	copyPage   = 1000
 )
 
 // facts answers what lookups ask, from what was fetched. A key that is not known
@@ -110,11 +109,7 @@ func (a *answers) prepare(f *facts) error {
 		}
 		return nil
 	}
-	refresh := a.lookup.Refresh
-	if refresh <= 0 {
-		refresh = defaultRefresh
-	}
-	if now.Sub(a.since) > refresh || len(a.known) > maxAnswers && a.getter != nil {
+	if now.Sub(a.since) > a.lookup.Age() || len(a.known) > maxAnswers && a.getter != nil {
 		a.since, a.copied = now, false
 		clear(a.known)
 	}

@@ -123,6 +123,9 @@ func (e *Engine) runFlow(ctx context.Context, name string, options RunOptions) S
 		if flow.Batch.PerRun > 0 && (r.limit == 0 || flow.Batch.PerRun < r.limit) {
 			r.limit = flow.Batch.PerRun
 		}
+		if options.waiting {
+			r.chosen = func(o *OpenRecord) bool { return o.Outcome == Held || o.Digest != flow.Digest }
+		}
 		err = r.run(ctx)
 		r.keepPass(err)
 	}
@@ -161,6 +164,7 @@ type run struct {
 	fromStart  bool
 	limit      int
 	chosen     func(*OpenRecord) bool // only these open records are judged again, and the source is not read; nil: all that there is to read
+	named      bool                   // what became of each is told
 	foresees   bool                   // what waits as it waited is told too
 	room       func() error           // nil: nothing is written
 	keys       map[record.Key]bool    // only these; nil: all

@@ -33,6 +33,7 @@ type scheduled struct {
 	FlowStatus
 	flow      *rules.Flow // as the newest ruleset has it
 	asked     bool        // it was asked to run while it ran
+	again     time.Time   // when what waits is judged again, if no run comes before; zero: nothing waits for the time
 	changed   time.Time   // when the latest change of its files will have settled
 	unwatch   context.CancelFunc
 	watched   string // the directory that is watched
@@ -161,21 +162,31 @@ func (e *Engine) startDue(ctx context.Context, stop context.CancelCauseFunc, run
 	for _, f := range e.plan.flows {
 		switch {
 		case f.Running || f.vanishing:
-		case f.Due.After(now):
-			next = earlier(next, f.Due)
+		case !f.Due.After(now):
+			f.Began, f.asked = now, false
+			e.start(ctx, f, RunOptions{}, stop, runs)
+		case !f.again.IsZero() && !f.again.After(now):
+			e.start(ctx, f, RunOptions{waiting: true}, stop, runs)
 		default:
-			f.Running, f.Began, f.Read, f.asked = true, now, 0, false
-			runs.Go(func() {
-				s := e.runFlow(ctx, f.Flow, RunOptions{})
-				if errors.Is(s.Err, ErrStateUncertain) {
-					stop(s.Err)
-				}
-				e.ended(f, s)
-				e.rouse()
-			})
+			next = earlier(next, f.Due)
+			if !f.again.IsZero() {
+				next = earlier(next, f.again)
+			}
 		}
 	}
 	return next
+}
+
+func (e *Engine) start(ctx context.Context, f *scheduled, options RunOptions, stop context.CancelCauseFunc, runs *sync.WaitGroup) {
+	f.Running, f.Read = true, 0
+	runs.Go(func() {
+		s := e.runFlow(ctx, f.Flow, options)
+		if errors.Is(s.Err, ErrStateUncertain) {
+			stop(s.Err)
+		}
+		e.ended(f, s, options.waiting)
+		e.rouse()
+	})
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -185,8 +196,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// ended takes note of a run and says when the next one is due.
-func (e *Engine) ended(f *scheduled, s Summary) {
+// ended takes note of a run and says when the next one is due. One that judged only
+// what waits says nothing of the source.
+func (e *Engine) ended(f *scheduled, s Summary, waiting bool) {
 	e.plan.mu.Lock()
 	defer e.plan.mu.Unlock()
 	now := e.Clock.Now()
@@ -202,11 +214,37 @@ func (e *Engine) ended(f *scheduled, s Summary) {
 	case !interrupted:
 		f.Failures, f.Failing, f.Success = 0, nil, now
 	}
-	if s.Err == nil && !s.Limited && s.Paused == "" {
+	if s.Err == nil && !s.Limited && s.Paused == "" && !waiting {
 		f.CaughtUp = f.Began
 	}
 	e.tell(f, &s)
-	f.Due = e.nextDue(f, now, interrupted)
+	f.again = f.judgeAgain(now, &s)
+	switch {
+	case waiting && interrupted:
+		f.again = now
+	case !waiting || s.Err != nil || f.asked:
+		f.Due = e.nextDue(f, now, interrupted)
+	}
+}
+
+// judgeAgain is when records that are held may have got what they wait for, however
+// long the flow's own interval is: a lookup is renewed, or one has waited too long.
+func (f *scheduled) judgeAgain(now time.Time, s *Summary) (at time.Time) {
+	if s.Held == 0 || s.Paused != "" {
+		return at
+	}
+	if s.Until.After(now) {
+		at = s.Until
+	}
+	for _, l := range f.flow.Lookups {
+		if l.From == nil {
+			continue
+		}
+		if renewed := now.Add(l.Age()); at.IsZero() || renewed.Before(at) {
+			at = renewed
+		}
+	}
+	return at
 }
 
 // progressed takes note of how far a run is.

@@ -383,3 +383,42 @@ flow "drops" {
   every = "1h"
 }
 `
+
+// TestHeldInALongInterval: what is held is judged again when its lookups are renewed,
+// or when it has waited too long, however long the interval of its flow is; the
+// source is not read for it.
+func TestHeldInALongInterval(t *testing.T) {
+	t.Parallel()
+	d := start(t, rulesetText{flow: "every = \"24h\"\n" + allRejects, entity: strings.Replace(knownCustomer, "2d", "150s", 1), more: customersLookup, size: 10}, func(d *running) {
+		d.order("A", 1, "Ann")
+		d.order("B", 1, "Bob")
+	})
+	first := d.runs(1)
+	reads := func() (n int) {
+		for _, c := range d.shopFaults.Calls() {
+			if c.Op == "read" {
+				n++
+			}
+		}
+		return n
+	}
+	before := reads()
+	d.customers.Insert(cells("Ann", 1)...)
+	pass := func(seconds int) {
+		for range seconds / 10 {
+			d.pass(10 * time.Second)
+		}
+	}
+	pass(60)
+	f := d.runs(2)
+	d.want("when Ann is there", d.sold(), "A 1 Ann - -")
+	d.want("what waits", d.open(), "B held rule known")
+	if f.Due != first.Due || f.CaughtUp != first.CaughtUp || reads() != before {
+		t.Errorf("it is no run of its own: %+v, first %+v, %d reads, before %d", f, first, reads(), before)
+	}
+	pass(60)
+	d.runs(3)
+	pass(30)
+	d.runs(4)
+	d.want("too long", d.open(), "B rejected within known")
+}

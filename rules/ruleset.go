@@ -209,6 +209,17 @@ type Lookup struct {
 	Refresh time.Duration
 }
 
+// defaultRefresh is the greatest age of the answers of a lookup that names none.
+const defaultRefresh = 10 * time.Minute
+
+// Age is how old an answer of the lookup may be before it is asked for again.
+func (l *Lookup) Age() time.Duration {
+	if l.Refresh > 0 {
+		return l.Refresh
+	}
+	return defaultRefresh
+}
+
 // Mode says whether a flow writes.
 type Mode uint8
 

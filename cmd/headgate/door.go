@@ -110,7 +110,7 @@ func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
 // service is what both doors lead to.
 func (a *app) service(e *engine.Engine, s engine.State, kept control.Auditor) *control.Service {
 	return &control.Service{
-		Engine: e, State: s, Exceptions: a.exceptionsDir(e.Ruleset()), Audit: kept, Now: time.Now,
+		Engine: e, State: s, Exceptions: a.exceptionsDir(e.Ruleset()), Acts: a.statePath(e.Ruleset()), Audit: kept, Now: time.Now,
 		Compile: compile, Secret: a.secret,
 		Other: func(set *rules.Ruleset) *engine.Engine { return a.engine(set, s, nil) },
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"headgate/engine"
+	"headgate/engine/audit"
 	"headgate/engine/control"
 )
 
@@ -55,6 +56,23 @@ func (a *app) printTraced(entity string, r *control.TracedRecord) {
 	for i := range r.Exceptions {
 		a.printTracedException(&r.Exceptions[i])
 	}
+	if len(r.Acts) > 0 {
+		a.printf("\nwhat operators did\n")
+	}
+	for i := range r.Acts {
+		a.printTracedAct(&r.Acts[i])
+	}
+}
+
+func (a *app) printTracedAct(act *audit.Act) {
+	text := act.Act + " by " + act.Actor.Name
+	if act.Why != "" {
+		text += ": " + act.Why
+	}
+	for _, r := range act.Records {
+		text += " (" + r.Became + ")"
+	}
+	a.printf("  %s  %s\n", moment(act.Time), oneLine(text))
 }
 
 func (a *app) printFlowTrace(p painter, f *control.FlowTrace) {

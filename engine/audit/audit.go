@@ -139,9 +139,9 @@ func fold(begun []Act, a *Act) []Act {
 	return begun
 }
 
-// OfRecord returns the acts in dir that named the record of the entity with this
-// key, as people write it, in the order they began.
-func OfRecord(dir, entity, key string) ([]Act, error) {
+// Naming returns the acts in dir that named one of these exceptions, in the order
+// they began.
+func Naming(dir string, exceptions map[string]bool) ([]Act, error) {
 	var acts []Act
 	for a, err := range Read(dir) {
 		if _, damaged := errors.AsType[*lines.LineError](err); damaged {
@@ -150,7 +150,7 @@ func OfRecord(dir, entity, key string) ([]Act, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(a.Records, func(r Record) bool { return r.Entity == entity && r.Key == key }) {
+		if slices.ContainsFunc(a.Records, func(r Record) bool { return exceptions[r.Exception] }) {
 			acts = append(acts, a)
 		}
 	}

@@ -33,7 +33,7 @@ func acts(t *testing.T, dir string) (all []audit.Act) {
 	return all
 }
 
-// TestActs: an act keeps who, why and what came of it, and is found by its record.
+// TestActs: an act keeps who, why and what came of it, and is found by the exception it named.
 func TestActs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -59,10 +59,10 @@ func TestActs(t *testing.T) {
 	if all[0].Error != "not all" || string(all[0].Result) != `{"n":1}` || all[0].Why != "a test order" {
 		t.Errorf("%+v", all[0])
 	}
-	if found, err := audit.OfRecord(dir, "order", "A"); err != nil || len(found) != 1 || found[0].Actor.Name != "ann" {
+	if found, err := audit.Naming(dir, map[string]bool{"x": true}); err != nil || len(found) != 1 || found[0].Actor.Name != "ann" {
 		t.Errorf("%+v, %v", found, err)
 	}
-	if found, err := audit.OfRecord(dir, "order", "B"); err != nil || len(found) != 0 {
+	if found, err := audit.Naming(dir, map[string]bool{"y": true}); err != nil || len(found) != 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
 }

@@ -39,7 +39,7 @@ func (s *Service) choose(q *Choice) ([]*chosen, error) {
 	if len(q.IDs) == 0 && q.Flow == "" && q.Rule == "" && q.Code == "" {
 		return nil, usage("say which exceptions: ids, or --flow, --rule, --code")
 	}
-	open, _, err := exceptions.Current(s.Exceptions)
+	open, _, err := Waiting(s.State, s.Exceptions)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ type Service struct {
 	Engine     *engine.Engine
 	State      engine.State
 	Exceptions string  // directory of the exception log
+	Acts       string  // directory of the log of what operators did; "": none
 	Audit      Auditor // nil: the state may only be read
 	Now        func() time.Time
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"headgate/engine"
+	"headgate/engine/audit"
 	"headgate/engine/record"
 	"headgate/rules"
 )
@@ -31,6 +32,7 @@ type TracedRecord struct {
 	IDs        []TracedID         `json:"ids"`
 	Flows      []FlowTrace        `json:"flows"`
 	Exceptions []engine.Exception `json:"exceptions"` // all lines, in the order written
+	Acts       []audit.Act        `json:"acts"`       // of operators on its exceptions, in the order they began
 }
 
 // TracedID is the id that a resource gave the record.
@@ -154,8 +156,32 @@ func (t *tracer) record(f found) (*TracedRecord, error) {
 		}
 		r.Flows = append(r.Flows, *flow)
 	}
-	r.Exceptions, err = t.exceptions(r)
+	if r.Exceptions, err = t.exceptions(r); err != nil {
+		return nil, err
+	}
+	r.Acts, err = t.acts(r)
 	return r, err
+}
+
+// acts are what operators did about the record. What it returned is left out: it may
+// speak of other records.
+func (t *tracer) acts(r *TracedRecord) ([]audit.Act, error) {
+	ids := make(map[string]bool)
+	for i := range r.Exceptions {
+		ids[r.Exceptions[i].ID] = true
+	}
+	if len(ids) == 0 || t.service.Acts == "" {
+		return []audit.Act{}, nil
+	}
+	acts, err := audit.Naming(t.service.Acts, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read what operators did: %w", err)
+	}
+	for i := range acts {
+		acts[i].Request, acts[i].Result = nil, nil
+		acts[i].Records = slices.DeleteFunc(acts[i].Records, func(named audit.Record) bool { return !ids[named.Exception] })
+	}
+	return slices.Clip(append([]audit.Act{}, acts...)), nil
 }
 
 func (t *tracer) ids(key record.Key) ([]TracedID, error) {
