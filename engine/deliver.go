@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -125,8 +126,9 @@ func (d *deliverer) receive(it *item, receipt connectors.Receipt, doubt map[*ite
 	case connectors.Same:
 		it.outcome, it.asked = Unchanged, true
 	case connectors.Refused:
-		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: receipt.Code, Message: d.summary.To + " refused it: " + receipt.Words})
-		it.outcome, it.answer, it.refused = Rejected, receipt.Code+": "+receipt.Words, true
+		words := d.hidden(it, receipt.Words)
+		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: receipt.Code, Message: d.summary.To + " refused it: " + words})
+		it.outcome, it.answer, it.refused = Rejected, receipt.Code+": "+words, true
 	default:
 		doubt[it] = true
 	}
@@ -202,4 +204,18 @@ func keepUpdates(send []record.Value, update []bool) {
 			send[c] = record.Value{}
 		}
 	}
+}
+
+// hidden takes the sensitive values of a record out of what a destination says of it
+// (promise 10): a trigger may quote any of them.
+func (d *deliverer) hidden(it *item, words string) string {
+	for c, sensitive := range d.own.Sensitive {
+		if !sensitive || it.values[c].Missing() {
+			continue
+		}
+		if text := it.values[c].Text(); text != "" {
+			words = strings.ReplaceAll(words, text, connectors.Redacted)
+		}
+	}
+	return words
 }

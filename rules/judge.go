@@ -53,7 +53,7 @@ func (w *Worker) judgeRules(v *Verdict, rules []*Rule) {
 			if severity == Warn {
 				severity = Reject // promise 6: what cannot be evaluated has not passed
 			}
-			v.fail(severity, record.Reason{Stage: record.StageRule, Code: "unevaluable", Rule: rule.Name, Message: "rule " + rule.Name + " cannot be evaluated: " + err.Error()}, rule)
+			v.fail(severity, record.Reason{Stage: record.StageRule, Code: "unevaluable", Rule: rule.Name, Message: "rule " + rule.Name + " cannot be evaluated: " + w.flow.why(err, rule.Check, rule.When)}, rule)
 		case !ok:
 			v.fail(rule.OnFail, record.Reason{Stage: record.StageRule, Code: "rule", Rule: rule.Name, Message: w.message(rule)}, rule)
 		}

@@ -14,13 +14,14 @@ type Mapper struct {
 	resource *Resource
 	machine  *expression.Machine
 	input    expression.Input
-	copied   []int // by field: the column whose texts are its values as they are, or -1
-	direct   []int // by field: the column whose values are converted and no more, or -1
+	copied   []int        // by field: the column whose texts are its values as they are, or -1
+	direct   []int        // by field: the column whose values are converted and no more, or -1
+	hidden   map[int]bool // columns that feed sensitive fields
 }
 
 // NewMapper returns a mapper of the resource's rows.
 func NewMapper(r *Resource) *Mapper {
-	m := &Mapper{resource: r, machine: expression.NewMachine(), copied: make([]int, len(r.Read)), direct: make([]int, len(r.Read))}
+	m := &Mapper{resource: r, machine: expression.NewMachine(), copied: make([]int, len(r.Read)), direct: make([]int, len(r.Read)), hidden: hiddenColumns(r.Entity.Schema, r.Read)}
 	for f := range r.Read {
 		m.copied[f], m.direct[f] = -1, -1
 		kind := r.Entity.Schema.Fields[f].Kind
@@ -76,7 +77,7 @@ func (m *Mapper) field(f int, row record.Row) (record.Value, *record.Reason) {
 	case reading.Program != nil:
 		var err error
 		if v, err = m.machine.Run(reading.Program, &m.input); err != nil {
-			return v, mappingReason(field, "unevaluable", "cannot be read: "+hide(field, err.Error()))
+			return v, mappingReason(field, "unevaluable", "cannot be read: "+whyOf(err, reading.columns(), m.hidden))
 		}
 	case reading.Column >= 0 && reading.Column < len(row):
 		v = row[reading.Column]
@@ -89,7 +90,7 @@ func (m *Mapper) field(f int, row record.Row) (record.Value, *record.Reason) {
 	}
 	converted, err := record.Convert(v, field.Kind, m.resource.Locale)
 	if err != nil {
-		return converted, mappingReason(field, "type", "is not "+articled(field.Kind)+hide(field, ": "+err.Error()))
+		return converted, mappingReason(field, "type", "is not "+articled(field.Kind)+": "+whyOf(err, reading.columns(), m.hidden))
 	}
 	return converted, nil
 }
@@ -104,14 +105,6 @@ func articled(k record.Kind) string {
 		return "an int"
 	}
 	return "a " + k.String()
-}
-
-// hide keeps what might show a sensitive value out of a message.
-func hide(field *record.Field, text string) string {
-	if field.Sensitive {
-		return ""
-	}
-	return text
 }
 
 // list maps the lines of a list field.
@@ -159,12 +152,22 @@ func (m *Mapper) line(f int, list *ResourceList, row []record.Value, i int) ([]r
 			v, err = record.Convert(v, field.Kind, m.resource.Locale)
 		}
 		if err != nil {
-			whole := &m.resource.Entity.Schema.Fields[f]
-			return nil, mappingReason(whole, "type", fmt.Sprintf("line %d: %s is not %s%s", i+1, field.Name, articled(field.Kind), hide(field, ": "+err.Error())))
+			return nil, m.lineReason(f, list, j, i+1, err)
 		}
 		line[j] = v
 	}
 	return line, nil
+}
+
+// lineReason says which field of which line could not be made.
+func (m *Mapper) lineReason(f int, list *ResourceList, j, line int, err error) *record.Reason {
+	whole, reading := &m.resource.Entity.Schema.Fields[f], &list.Read[j]
+	why := whyOf(err, reading.columns(), hiddenColumns(whole.Lines, list.Read))
+	if reading.Program != nil && why != hiddenWhy {
+		why = whyOf(err, reading.Program.ParentColumns(), m.hidden)
+	}
+	field := &whole.Lines.Fields[j]
+	return mappingReason(whole, "type", fmt.Sprintf("line %d: %s is not %s: %s", line, field.Name, articled(field.Kind), why))
 }
 
 func (r *Resource) list(field int) *ResourceList {

@@ -13,12 +13,13 @@ type Unit struct {
 	resource *Resource
 	machine  *expression.Machine
 	totals   []record.Number
-	err      string // why a total could not be summed
+	hidden   map[int]bool // columns that feed sensitive fields
+	err      string       // why a total could not be summed
 }
 
 // NewUnit returns an empty unit of the resource.
 func NewUnit(r *Resource) *Unit {
-	return &Unit{resource: r, machine: expression.NewMachine(), totals: make([]record.Number, len(r.Totals))}
+	return &Unit{resource: r, machine: expression.NewMachine(), totals: make([]record.Number, len(r.Totals)), hidden: hiddenColumns(r.Entity.Schema, r.Read)}
 }
 
 // Add adds a row to the totals. Of a row that is not whole nothing is known; one
@@ -36,7 +37,7 @@ func (u *Unit) Add(row record.Row, whole bool) {
 			u.totals[i], err = u.totals[i].Add(v.Number())
 		}
 		if err != nil && u.err == "" {
-			u.err = "total " + total.Name + " cannot be summed: " + err.Error()
+			u.err = "total " + total.Name + " cannot be summed: " + whyOf(err, total.Program.Columns(), u.hidden)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (w *Worker) Wanted(row record.Row, now time.Time) (bool, *record.Reason) {
 	}
 	keep, err := w.mapper.machine.Check(w.flow.From.Filter, &expression.Input{Row: row, Now: now})
 	if err != nil {
-		return false, &record.Reason{Stage: record.StageSource, Code: "unevaluable", Message: "the filter of " + w.flow.From.Name + " cannot be evaluated: " + err.Error()}
+		return false, &record.Reason{Stage: record.StageSource, Code: "unevaluable", Message: "the filter of " + w.flow.From.Name + " cannot be evaluated: " + whyOf(err, w.flow.From.Filter.Columns(), w.mapper.hidden)}
 	}
 	return keep, nil
 }
@@ -115,7 +115,7 @@ func (w *Worker) Filter(r record.Record, facts expression.Facts, now time.Time) 
 	case errors.Is(err, expression.ErrLacking):
 		v.Lacking = true
 	case err != nil:
-		v.fail(Reject, record.Reason{Stage: record.StageRule, Code: "unevaluable", Message: "the filter cannot be evaluated: " + err.Error()}, nil)
+		v.fail(Reject, record.Reason{Stage: record.StageRule, Code: "unevaluable", Message: "the filter cannot be evaluated: " + w.flow.why(err, w.flow.Filter)}, nil)
 	}
 	return keep, v
 }
@@ -133,7 +133,11 @@ func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, ref
 			continue
 		}
 		if writing.Program == nil {
-			dst = append(dst, w.list(writing, r))
+			lines, err := w.list(writing, r)
+			if err != nil {
+				v.fail(Reject, record.Reason{Stage: record.StageMapping, Code: "write", Message: "column " + writing.Column + " cannot be made: " + err.Error()}, nil)
+			}
+			dst = append(dst, lines)
 			continue
 		}
 		if w.nothingCarried(writing, r) || writing.ID && id.Missing() {
@@ -146,7 +150,7 @@ func (w *Worker) Write(dst []record.Value, r record.Record, id record.Value, ref
 			return dst, v
 		}
 		if err != nil {
-			v.fail(Reject, record.Reason{Stage: record.StageMapping, Code: "write", Message: "column " + writing.Column + " cannot be made: " + err.Error()}, nil)
+			v.fail(Reject, record.Reason{Stage: record.StageMapping, Code: "write", Message: "column " + writing.Column + " cannot be made: " + w.flow.why(err, writing.Program)}, nil)
 		}
 		dst = append(dst, value)
 	}
@@ -195,10 +199,10 @@ func (w *Worker) WriteKey(values []record.Value, r record.Record) error {
 }
 
 // list returns the lines of a list field as its column wants them.
-func (w *Worker) list(writing *Writing, r record.Record) record.Value {
+func (w *Worker) list(writing *Writing, r record.Record) (record.Value, error) {
 	v := r[writing.Field]
 	if v.Kind() != record.List || len(writing.List.Write) == 0 {
-		return v
+		return v, nil
 	}
 	lines := &record.Lines{Rows: make([][]record.Value, len(v.Lines().Rows))}
 	for k, line := range v.Lines().Rows {
@@ -209,13 +213,21 @@ func (w *Worker) list(writing *Writing, r record.Record) record.Value {
 				continue
 			}
 			value, err := w.mapper.machine.Run(lw.Program, &expression.Input{Record: line, Now: w.input.Now})
-			if err == nil {
-				row[c] = value
+			if err != nil {
+				return record.Value{}, fmt.Errorf("%s of line %d: %s", lw.Column, k+1, w.lineWhy(err, writing))
 			}
+			row[c] = value
 		}
 		lines.Rows[k] = row
 	}
-	return record.ListValue(lines)
+	return record.ListValue(lines), nil
+}
+
+func (w *Worker) lineWhy(err error, writing *Writing) string {
+	if isSensitive(w.flow.From.Entity.Schema.Fields[writing.Field]) {
+		return hiddenWhy
+	}
+	return err.Error()
 }
 
 // nothingCarried reports whether a column's fields are all absent: then it is not touched.
