@@ -9,7 +9,7 @@ var daemonSteps = []step{
 		why: "From now on it runs beside the ERP.", line: "headgate --config rules run &",
 		do: func(ctx context.Context, s *stage) error { return s.start(ctx) },
 	},
-	{why: "How is it?", args: []string{"status"}, until: "process"},
+	{why: "How is it?", args: []string{"status"}, until: `(?s)last success.*last success.*, \d+ unchanged`},
 	{
 		why: "The mended rule is right. Saving the file is the deployment,", line: "cp mended/order.hcl rules/order.hcl",
 		do: func(_ context.Context, s *stage) error { return s.edit("rules/order.hcl", exactTotal, roundedTotal) },
