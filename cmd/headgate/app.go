@@ -69,15 +69,6 @@ func (a *app) statePath(set *rules.Ruleset) string {
 	return filepath.Join(set.Dir, set.Settings.State)
 }
 
-// openState opens the state to be read. One that was never written is empty.
-func (a *app) openState(set *rules.Ruleset) (*state.DB, error) {
-	db, err := state.OpenReadOnly(a.statePath(set), time.Now)
-	if state.Missing(err) {
-		return nil, fmt.Errorf("there is no state in %s yet: nothing was run", a.statePath(set))
-	}
-	return db, err
-}
-
 // engine makes an engine of a ruleset over a state.
 func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog) *engine.Engine {
 	return engine.New(engine.Config{

@@ -8,10 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"headgate/connectors/builtin"
-	"headgate/engine"
 	"headgate/engine/control"
 	"headgate/engine/record"
-	"headgate/engine/state"
 	"headgate/rules"
 	"headgate/rules/load"
 )
@@ -37,53 +35,23 @@ func (a *app) completeFlows(*cobra.Command, []string, string) ([]string, cobra.S
 }
 
 // completeRecords completes an entity, then a key of it.
-func (a *app) completeRecords(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+func (a *app) completeRecords(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	set := a.quietRuleset()
 	if set == nil || len(args) > 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	var all []string
 	if len(args) == 0 {
+		var all []string
 		for _, e := range set.Entities {
 			all = append(all, e.Name)
 		}
 		return all, cobra.ShellCompDirectiveNoFileComp
 	}
-	db, err := a.openState(set)
-	if err != nil {
+	keys := &control.Keys{}
+	if err := a.ask(cmd.Context(), reads, "keys", &control.KeysRequest{Entity: args[0], Begun: begun}, keys); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	defer func() { _ = db.Close() }()
-	for _, f := range flowsOf(set, args[0]) {
-		entries, err := mustLedger(db, f).Entries(engine.LedgerKey(""), 200)
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if text := engine.KeyText(f.From.Entity, e.Key[1:]); strings.HasPrefix(text, begun) {
-				all = append(all, text)
-			}
-		}
-	}
-	return all, cobra.ShellCompDirectiveNoFileComp
-}
-
-func flowsOf(set *rules.Ruleset, entity string) []*rules.Flow {
-	var flows []*rules.Flow
-	for _, f := range set.Flows {
-		if f.From.Entity.Name == entity {
-			flows = append(flows, f)
-		}
-	}
-	return flows
-}
-
-func mustLedger(db *state.DB, f *rules.Flow) engine.Ledger {
-	l, err := db.Ledger(engine.LedgerName(f.Name, f.Mode), f.From.Connector.Name+"."+f.From.Name, f.To.Connector.Name+"."+f.To.Name)
-	if err != nil {
-		panic(err) // opening a ledger does no I/O
-	}
-	return l
+	return keys.Keys, cobra.ShellCompDirectiveNoFileComp
 }
 
 func findFlow(set *rules.Ruleset, name string) (*rules.Flow, error) {

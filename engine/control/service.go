@@ -54,6 +54,7 @@ var verbs = map[string]verb{
 	"plan":       of((*Service).Plan),
 	"exceptions": of((*Service).List),
 	"exception":  of((*Service).Show),
+	"keys":       of((*Service).Keys),
 	"positions":  of((*Service).Positions),
 	"move":       acting("checkpoint", (*Service).Move),
 	"verify":     of((*Service).Verify),
