@@ -76,16 +76,13 @@ func KeyText(entity *rules.Entity, key record.Key) string {
 			texts[i] = "[redacted]"
 		}
 	}
-	return strings.Join(texts, "/")
+	return joinKey(texts)
 }
 
-// ParseKey reads a key as people write it. A part may hold "/" only when the key has one part.
+// ParseKey reads a key as KeyText writes it.
 func ParseKey(entity *rules.Entity, text string) (record.Key, error) {
 	kinds := entity.KeyKinds()
-	parts := []string{text}
-	if len(kinds) > 1 {
-		parts = strings.Split(text, "/")
-	}
+	parts := splitKey(text, len(kinds))
 	if len(parts) != len(kinds) {
 		return "", &KeyError{entity, text}
 	}

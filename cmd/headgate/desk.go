@@ -18,7 +18,7 @@ func (a *app) pauseCommand() *cobra.Command {
 		Use: "pause FLOW --why REASON", Short: "let a flow stand still until it is resumed, whatever restarts meanwhile", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeFlows,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q.Flow = args[0]
-			if err := a.ask(cmd.Context(), acts, "pause", q, nil); err != nil {
+			if err := a.ask(cmd.Context(), acts, "pause", q, nil); err != nil || !a.table() {
 				return err
 			}
 			a.printf("%s is paused: `headgate resume %s` lets it go on\n", q.Flow, q.Flow)
@@ -68,6 +68,9 @@ func (a *app) resume(ctx context.Context, q *control.ResumeRequest) error {
 	r := &control.Resumed{}
 	if err := a.ask(ctx, acts, "resume", q, r); err != nil {
 		return err
+	}
+	if !a.table() {
+		return a.printOne(r)
 	}
 	when := "at its next run"
 	if r.Daemon {

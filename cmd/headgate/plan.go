@@ -33,7 +33,7 @@ func (a *app) planCommand() *cobra.Command {
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.plan(cmd, args[0], &f) },
 	}
 	c.Flags().IntVar(&f.limit, "limit", 20, "read at most so many records; 0 is all")
-	c.Flags().StringArrayVar(&f.keys, "key", nil, "only the record with this key")
+	c.Flags().StringArrayVar(&f.keys, "key", nil, "only the record with this key, wherever it stands in the source; settled or not")
 	c.Flags().StringVar(&f.only, "only", "", "show only this outcome: create, update, reject, hold, unchanged, …")
 	c.Flags().StringVar(&f.rules, "rules", "", "plan with the ruleset in this directory instead")
 	c.Flags().StringVar(&f.against, "against", "", "compare with the ruleset in this directory, on the same records")
@@ -49,7 +49,7 @@ func (a *app) plan(cmd *cobra.Command, flow string, f *planFlags) error {
 	if f.limit < 0 {
 		return usage("--limit must not be negative")
 	}
-	request := &control.PlanRequest{Flow: flow, Limit: f.limit, Keys: f.keys, FromStart: f.against != ""}
+	request := &control.PlanRequest{Flow: flow, Limit: f.limit, Keys: f.keys, FromStart: f.against != "" || len(f.keys) > 0}
 	if f.against == "" {
 		request.Only = only
 	}
@@ -76,7 +76,10 @@ func (a *app) plan(cmd *cobra.Command, flow string, f *planFlags) error {
 	case outputLines:
 		err = a.printJSON(len(plan.Items), func(i int) any { return &plan.Items[i] })
 	default:
-		a.printPlan(plan, only == engine.NoOutcome)
+		a.printPlan(plan, only == engine.NoOutcome && len(f.keys) == 0)
+		if plan.Read == 0 && len(f.keys) > 0 {
+			a.printf("The source has no such record now: `headgate trace` tells what became of it.\n")
+		}
 	}
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func (a *app) traceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "trace ENTITY KEY", Short: "what became of a record, in all flows of the entity",
 		Long: "What became of a record, in all flows of the entity: seen, judged, sent, answered, under which ruleset.\n\n" +
-			"KEY is its key, parts joined by \"/\"; or the id that a system gave it; or the reference it has in a destination.",
+			"KEY is its key, parts joined by \"/\" (one in a part is written \\/); or the id that a system gave it; or the reference it has in a destination.",
 		Args: cobra.ExactArgs(2), ValidArgsFunction: a.completeRecords,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.trace(cmd.Context(), args[0], args[1]) },
 	}
