@@ -1,13 +1,37 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"headgate/engine/record"
 	"headgate/rules"
 )
+
+// What a destination refused is sent again after a while, since what was in its way
+// may be gone without a change of it: another record it names may have come. The wait
+// grows with the attempts, so that what is refused for good costs nothing.
+const (
+	firstResend = time.Minute
+	lastResend  = 24 * time.Hour
+)
+
+// resend is when what the destination refused is sent again; zero: it did not.
+func (o *OpenRecord) resend() time.Time {
+	if o.Sent.IsZero() {
+		return o.Sent
+	}
+	return o.Sent.Add(min(firstResend<<min(o.Attempts, 16), lastResend))
+}
+
+// due reports whether the record is judged again without a person asking for it: in
+// any run where it is held or was judged by other rules, else when it is sent again.
+func (o *OpenRecord) due(digest string, now time.Time) bool {
+	return o.Outcome == Held || o.Digest != digest || !o.Sent.IsZero() && !now.Before(o.resend())
+}
 
 // shownWaited is how many records a run names that judges chosen ones again.
 const shownWaited = 1000
@@ -18,11 +42,20 @@ type Waited struct {
 	Key       string // as people write it
 	Outcome   Outcome
 	Message   string // why it still waits
+
+	code, rule string // why it waited
 }
 
-func (r *run) waitedOf(it *item, exception string) Waited {
-	w := Waited{Exception: exception, Key: r.keyText(it), Outcome: it.outcome}
-	if it.outcome.Open() {
+// AgainCount is what became of the records that waited for one reason and were judged
+// again.
+type AgainCount struct {
+	Code, Rule string // why they waited
+	Counts     Counts
+}
+
+func (r *run) waitedOf(it *item) Waited {
+	w := Waited{Exception: it.waited.Exception, Key: r.keyText(it), Outcome: it.stoppedAs(), code: it.waited.Code, rule: it.waited.Rule}
+	if w.Outcome.Open() {
 		w.Message = it.reason().Message
 	}
 	return w
@@ -32,16 +65,33 @@ func (r *run) waitedOf(it *item, exception string) Waited {
 func (r *run) accountWaited(b *batch) {
 	all := b.forgotten
 	for i := range b.items {
-		if it := &b.items[i]; it.waited != "" {
-			all = append(all, r.waitedOf(it, it.waited))
+		if it := &b.items[i]; it.waited != nil {
+			all = append(all, r.waitedOf(it))
 		}
 	}
 	for i := range all {
 		r.summary.Again[all[i].Outcome]++
+		r.summary.againFor(all[i].code, all[i].rule).Counts[all[i].Outcome]++
 		if r.named && len(r.summary.Waited) < shownWaited {
 			r.summary.Waited = append(r.summary.Waited, all[i])
 		}
 	}
+}
+
+func (s *Summary) againFor(code, rule string) *AgainCount {
+	i := slices.IndexFunc(s.AgainBy, func(a AgainCount) bool { return a.Code == code && a.Rule == rule })
+	if i < 0 {
+		i = len(s.AgainBy)
+		s.AgainBy = append(s.AgainBy, AgainCount{Code: code, Rule: rule})
+	}
+	return &s.AgainBy[i]
+}
+
+// sortAgain puts first why most had waited.
+func (s *Summary) sortAgain() {
+	slices.SortFunc(s.AgainBy, func(a, b AgainCount) int {
+		return cmp.Or(cmp.Compare(b.Counts.Sum(), a.Counts.Sum()), cmp.Compare(a.Rule+a.Code, b.Rule+b.Code))
+	})
 }
 
 // Retry judges open records of a flow again, from the rows kept in the state and
@@ -101,10 +151,11 @@ func (s *settler) endAgain(ctx context.Context) error {
 
 // passes are the rules that a person lets the item's content pass.
 func (it *item) passes() []record.Hash {
-	if it.entry.Released.IsZero() || it.entry.Released != it.rowDigest() {
+	e := &it.entry
+	if e.Released.IsZero() || e.Released != it.rowDigest() && (it.waited == nil || e.Released != e.Stopped) {
 		return nil
 	}
-	return it.entry.Passes
+	return e.Passes
 }
 
 // letPass judges again what is held, where a person let this content pass rules: all

@@ -45,6 +45,7 @@ type batch struct {
 
 	pausing string // the guard's reason: the batch is not settled
 	news    []Event
+	retold  []Exception // of what waited before: they are no news
 	counts  Counts
 }
 
@@ -54,7 +55,6 @@ type item struct {
 	row     record.Row // as read
 	broken  string     // the code of the row's own error, or ""
 	where   string     // of an open record: where it was read
-	waited  string     // of an open record: the id of its exception
 	key     record.Key // in the ledger
 	record  record.Record
 	values  []record.Value // by column of the ownership
@@ -70,6 +70,7 @@ type item struct {
 	link     *link         // the ids known of the record; nil: its systems give none
 	entry    Entry         // what the ledger had
 	open     *OpenRecord   // what waits under its key, or nil
+	waited   *OpenRecord   // the open record whose kept row this is, or nil: it was read
 	look     bool          // the destination is asked even when nothing changed in the source
 	gone     bool          // the source has it no more
 	refused  bool          // by the destination
@@ -79,7 +80,8 @@ type item struct {
 	decided  bool
 	conflict *conflict // nil: nobody else changed it
 	outcome  Outcome
-	asked    bool // the destination was asked
+	waits    Outcome // it was stopped before, with this content, and still is: its outcome is unchanged then
+	asked    bool    // the destination was asked
 	op       connectors.Op
 	send     []record.Value // what is sent: values without what is equal or not ours
 	toID     record.Value

@@ -78,9 +78,16 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 			}
 		}
 	})
-	if len(ask) == 0 {
-		return nil
+	if len(ask) > 0 {
+		if err := d.compareWithDestination(ctx, b, ask, now); err != nil {
+			return err
+		}
 	}
+	d.waitOn(b)
+	return nil
+}
+
+func (d *decider) compareWithDestination(ctx context.Context, b *batch, ask []int32, now time.Time) error {
 	if err := d.ask(ctx, b, ask); err != nil {
 		return err
 	}
@@ -88,6 +95,20 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 		return err
 	}
 	return d.compareAll(ctx, b, ask, now)
+}
+
+// waitOn notes which records of a batch wait as they waited before. A reading from
+// the start tells all as if they were new.
+func (d *decider) waitOn(b *batch) {
+	if d.fromStart || d.foresees {
+		return
+	}
+	for i := range b.items {
+		it := &b.items[i]
+		if it.waitOn(); it.waits != NoOutcome && !b.again && it.entry.Number > 0 {
+			d.pass.seen.set(it.entry.Number)
+		}
+	}
 }
 
 // lookUp fills what the ledger has of each item, by one sorted walk.
@@ -144,7 +165,7 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 		it.decide(Skipped)
 	case d.older(it):
 		it.decide(Superseded)
-	case b.again && it.waited == "" && same && e.dismissed():
+	case b.again && it.waited == nil && same && e.dismissed():
 		it.decide(Unchanged)
 		it.known = true
 	case b.again:
@@ -188,8 +209,8 @@ func (d *decider) sameAsSettled(it *item) bool {
 		return false
 	case it.stopped() || e.dismissed():
 		return e.Stopped == it.rowDigest()
-	case !e.Refused.IsZero(): // to be refused once more helps nobody: a person asks for it with retry
-		return e.Refused == it.print && e.Stopped == it.rowDigest()
+	case !e.Refused.IsZero(): // to be refused once more at every reading helps nobody
+		return e.Refused == it.print && e.Stopped == it.rowDigest() && !d.fromStart
 	}
 	return e.Stopped.IsZero() && d.asDelivered(it)
 }
@@ -235,7 +256,7 @@ func (d *decider) stop(it *item, v rules.Verdict, now time.Time) {
 		it.decide(Rejected)
 		return
 	}
-	if rule := v.Rule; rule != nil && rule.Within > 0 && it.heldSince(now) >= rule.Within {
+	if rule := v.Rule; rule != nil && rule.Within > 0 && it.stoppedFor(rule.Name, now) >= rule.Within {
 		late := record.Reason{Stage: record.StageRule, Code: "within", Rule: rule.Name, Message: fmt.Sprintf("held for longer than %s: %s", rule.Within, v.Failures[0].Message)}
 		it.verdict.Failures = append([]record.Reason{late}, v.Failures...)
 		it.verdict.Severity = rules.Reject
@@ -245,11 +266,41 @@ func (d *decider) stop(it *item, v rules.Verdict, now time.Time) {
 	it.decide(Held)
 }
 
-func (it *item) heldSince(now time.Time) time.Duration {
-	if it.open == nil || it.entry.Stopped != it.rowDigest() {
+// stoppedFor is for how long the rule has stopped this content.
+func (it *item) stoppedFor(rule string, now time.Time) time.Duration {
+	if !it.stoppedBefore() || it.open.Rule != rule {
 		return 0
 	}
-	return now.Sub(it.open.Since)
+	return now.Sub(it.open.Ruled)
+}
+
+// stoppedBefore reports whether what waits under the item's key is this content: the
+// row that was kept, whatever columns the resource has now, or one that equals it.
+func (it *item) stoppedBefore() bool {
+	return it.open != nil && (it.waited != nil || it.entry.Stopped == it.rowDigest())
+}
+
+// waitOn makes the outcome of a record that waits as it waited before unchanged: it
+// was told, and counted by the guard, when it was stopped first. Else a mended rule
+// would trip the guard on all that it does not mend.
+func (it *item) waitOn() {
+	if it.outcome.Open() && it.stoppedBefore() && it.open.Outcome == it.outcome {
+		it.waits, it.outcome = it.outcome, Unchanged
+	}
+}
+
+// stoppedAs is the outcome of a stopped item, also where it waits as before.
+func (it *item) stoppedAs() Outcome {
+	if it.waits != NoOutcome {
+		return it.waits
+	}
+	return it.outcome
+}
+
+// sameReason reports whether the item is stopped for what it was stopped before.
+func (it *item) sameReason() bool {
+	reason := it.reason()
+	return it.open.Code == reason.Code && it.open.Rule == reason.Rule
 }
 
 func (it *item) decide(o Outcome) { it.decided, it.outcome = true, o }
@@ -309,7 +360,7 @@ func (d *decider) forget(b *batch) {
 	kept := b.items[:0]
 	for i := range b.items {
 		it := &b.items[i]
-		waits := it.open != nil && it.outcome == it.open.Outcome && it.open.Digest == d.flow.Digest
+		waits := it.waits != NoOutcome && it.open.Digest == d.flow.Digest && it.sameReason()
 		if b.unit {
 			waits = it.outcome == Unchanged
 		}
@@ -317,8 +368,8 @@ func (d *decider) forget(b *batch) {
 			kept = append(kept, *it)
 			continue
 		}
-		if it.waited != "" {
-			b.forgotten = append(b.forgotten, d.waitedOf(it, it.waited))
+		if it.waited != nil {
+			b.forgotten = append(b.forgotten, d.waitedOf(it))
 		}
 	}
 	b.items = kept

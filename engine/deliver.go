@@ -129,6 +129,9 @@ func (d *deliverer) receive(it *item, receipt connectors.Receipt, doubt map[*ite
 		words := d.hidden(it, receipt.Words)
 		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: receipt.Code, Message: d.summary.To + " refused it: " + words})
 		it.outcome, it.answer, it.refused = Rejected, receipt.Code+": "+words, true
+		if it.waited != nil {
+			it.waitOn()
+		}
 	default:
 		doubt[it] = true
 	}

@@ -395,6 +395,20 @@ func (d *desk) open() string {
 	return strings.Join(texts, "\n")
 }
 
+// told is how often the log tells of the record with the key, and what.
+func (d *desk) told(key string) (lines []string) {
+	d.t.Helper()
+	for x, err := range exceptions.Read(d.logDir()) {
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if x.Key == key {
+			lines = append(lines, strings.TrimSpace(x.Outcome.String()+" "+x.Closed))
+		}
+	}
+	return lines
+}
+
 func (d *desk) plan(options engine.PlanOptions) (p *engine.Plan) {
 	d.t.Helper()
 	d.with(func(e *engine.Engine, _ *state.DB) {

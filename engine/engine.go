@@ -49,7 +49,7 @@ type RunOptions struct {
 	Flows []string // names; empty: all
 	Limit int      // records read a flow; 0: no limit
 
-	waiting bool // only what is held, or was stopped under other rules, is judged again
+	waiting bool // only what waits and is due is judged again
 }
 
 // Summary is what one run of a flow did.
@@ -73,10 +73,12 @@ type Summary struct {
 	Err       error  // why the run of this flow ended early: a system, never a record
 	Open      int64  // exceptions that wait now
 
-	Again  Counts    // what became of records that waited and were judged again; not all of them were settled anew
-	Waited []Waited  // the first of them, where a person asked for it
-	Held   int64     // of Open
-	Until  time.Time // when the first of those becomes a reject; zero: none does
+	Again   Counts       // what became of records that waited and were judged again; not all of them were settled anew
+	AgainBy []AgainCount // the same, by why they had waited
+	Waited  []Waited     // the first of them, where a person asked for it
+	Held    int64        // of Open
+	Until   time.Time    // when the first of those becomes a reject; zero: none does
+	Resend  time.Time    // when the first of what the destination refused is sent again; zero: nothing is
 }
 
 // StopCount is how many records one reason stopped.

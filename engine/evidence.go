@@ -32,7 +32,7 @@ func (r *run) exception(b *batch, it *item, attempts int) Exception {
 	x := Exception{
 		ID: exceptionID(r.flow.Name, it.key, it.rowDigest()), Time: r.now(),
 		Flow: r.flow.Name, Entity: r.summary.Entity, Key: r.keyText(it),
-		Outcome: it.outcome, Reason: it.reason(),
+		Outcome: it.stoppedAs(), Reason: it.reason(),
 		Row: r.shownRow(it), Record: r.shownRecord(it),
 		Part: b.part.Name, Where: it.where, Batch: r.header.Journal + 1,
 		Ruleset: r.of.set.Digest, Attempts: attempts, Answer: it.answer,

@@ -82,7 +82,7 @@ func (j *judge) page(ctx context.Context, b *batch) error {
 func (j *judge) opens(ctx context.Context, b *batch) error {
 	for i := range b.items {
 		it := &b.items[i]
-		it.where, it.waited = it.open.Where, it.open.Exception
+		it.where, it.waited = it.open.Where, it.open
 		it.row = rowByColumns(it.open, j.flow.From.Columns.Names)
 		if it.open.Broken != "" {
 			it.broken = it.open.Broken

@@ -33,7 +33,11 @@ func (e *Entry) dismissed() bool { return e.Outcome == Skipped && !e.Stopped.IsZ
 
 // keepRelease forgets that a person let a row pass, when another one takes its place (R10).
 func (e *Entry) keepRelease(it *item) {
-	if !e.Released.IsZero() && e.Released != it.rowDigest() {
+	switch {
+	case e.Released.IsZero() || e.Released == it.rowDigest():
+	case it.waited != nil && e.Released == e.Stopped:
+		e.Released = it.rowDigest() // the resource has other columns now: it is the same row
+	default:
 		e.Released, e.Passes = record.Fingerprint{}, nil
 	}
 }
@@ -56,10 +60,14 @@ type OpenRecord struct {
 	Columns   []string   // the resource's columns when it was read
 	Broken    string     // the code of the row's own error, when it could not be read whole
 	Digest    string     // of the flow that judged it last
+	Code      string     // of the reason it waits for: the first of the worst
+	Rule      string     // of that reason; "": no rule gave it
 	Since     time.Time  // first stopped with this content
+	Ruled     time.Time  // since when that rule stops it: what the rule's within counts from
 	Until     time.Time  // when a hold becomes a reject; zero: never
 	Attempts  int
-	By, Why   string // who released it, and what they said
+	Sent      time.Time // when the destination refused it last; zero: it was stopped before it was sent
+	By, Why   string    // who released it, and what they said
 }
 
 // JournalRow is one settled batch, or a run of batches in which nothing changed:

@@ -268,7 +268,7 @@ func (rd *reader) dueAgain(o *OpenRecord) bool {
 	if rd.chosen != nil {
 		return rd.chosen(o)
 	}
-	return o.Outcome == Held || o.Digest != rd.flow.Digest
+	return o.due(rd.flow.Digest, rd.now())
 }
 
 // now is the time a whole batch is judged at.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -124,7 +125,7 @@ func (e *Engine) runFlow(ctx context.Context, name string, options RunOptions) S
 			r.limit = flow.Batch.PerRun
 		}
 		if options.waiting {
-			r.chosen = func(o *OpenRecord) bool { return o.Outcome == Held || o.Digest != flow.Digest }
+			r.chosen = func(o *OpenRecord) bool { return o.due(flow.Digest, r.now()) }
 		}
 		err = r.run(ctx)
 		r.keepPass(err)
@@ -272,6 +273,7 @@ func (r *run) finish(err error) {
 	})
 	if r.ledger != nil {
 		r.countOpen(s)
+		s.sortAgain()
 	}
 }
 
@@ -282,14 +284,19 @@ func (r *run) countOpen(s *Summary) {
 			return
 		}
 		s.Open++
-		if o.Outcome != Held {
-			continue
+		if o.Outcome == Held {
+			s.Held++
 		}
-		s.Held++
-		if !o.Until.IsZero() && (s.Until.IsZero() || o.Until.Before(s.Until)) {
-			s.Until = o.Until
-		}
+		s.Until, s.Resend = sooner(s.Until, o.Until), sooner(s.Resend, o.resend())
 	}
+}
+
+// sooner is the earlier of two times; a zero one never comes.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func compareText(a, b string) int {

@@ -227,21 +227,21 @@ func (e *Engine) ended(f *scheduled, s Summary, waiting bool) {
 	}
 }
 
-// judgeAgain is when records that are held may have got what they wait for, however
-// long the flow's own interval is: a lookup is renewed, or one has waited too long.
+// judgeAgain is when records that wait may get on, however long the flow's own
+// interval is: a lookup is renewed, one is held too long, or one is sent again.
 func (f *scheduled) judgeAgain(now time.Time, s *Summary) (at time.Time) {
-	if s.Held == 0 || s.Paused != "" {
+	if s.Paused != "" {
 		return at
 	}
-	if s.Until.After(now) {
-		at = s.Until
-	}
+	times := []time.Time{s.Until, s.Resend}
 	for _, l := range f.flow.Lookups {
-		if l.From == nil {
-			continue
+		if l.From != nil && s.Held > 0 {
+			times = append(times, now.Add(l.Age()))
 		}
-		if renewed := now.Add(l.Age()); at.IsZero() || renewed.Before(at) {
-			at = renewed
+	}
+	for _, t := range times {
+		if t.After(now) {
+			at = sooner(at, t)
 		}
 	}
 	return at

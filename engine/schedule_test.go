@@ -16,6 +16,7 @@ import (
 	"headgate/connectors/connectortest"
 	"headgate/engine"
 	"headgate/engine/exceptions"
+	"headgate/engine/record"
 	"headgate/engine/state"
 	"headgate/rules"
 )
@@ -421,4 +422,29 @@ func TestHeldInALongInterval(t *testing.T) {
 	pass(30)
 	d.runs(4)
 	d.want("too long", d.open(), "B rejected within known")
+}
+
+// TestRefusedInALongInterval: what the destination refused is sent again when its wait
+// is over, however long the interval of its flow is.
+func TestRefusedInALongInterval(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int64
+	d := start(t, rulesetText{flow: "every = \"24h\"\n" + allRejects, size: 10}, func(d *running) {
+		d.order("A", 1)
+		d.sales.Refuse = func(connectors.Op, map[string]record.Value) (string, string) {
+			if sent.Add(1) < 3 {
+				return "fk", "no such customer"
+			}
+			return "", ""
+		}
+	})
+	d.runs(1)
+	for run, seconds := range []int{60, 120} {
+		for range seconds / 10 {
+			d.pass(10 * time.Second)
+		}
+		d.runs(int64(run) + 2)
+	}
+	d.want("the ERP", d.sold(), "A 1 - - -")
+	d.want("what waits", d.open(), "")
 }

@@ -21,8 +21,8 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 		s.Mark, d.header.Mark = &mark, mark
 	}
 	exceptions := d.settleItems(b, s)
-	if len(exceptions) > 0 {
-		b.news = stoppedEvents(exceptions)
+	b.news = stoppedEvents(exceptions)
+	if exceptions = append(exceptions, b.retold...); len(exceptions) > 0 {
 		if err := d.exceptions.Append(exceptions); err != nil {
 			return nil, fmt.Errorf("write %d exceptions of flow %s: %w: %w", len(exceptions), d.flow.Name, ErrStateUncertain, err)
 		}
@@ -104,6 +104,9 @@ func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool,
 		e.forgetDelivered(Deleted)
 		return true, d.closeOpen(b, it, s, Deleted.String())
 	case Created, Updated, Unchanged:
+		if it.waits != NoOutcome {
+			return d.stopItem(b, it, s)
+		}
 		if it.known {
 			return false, nil
 		}
@@ -132,7 +135,7 @@ func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool,
 // closedAs says why what waited waits no more: its content went, or a newer one (R9).
 func closedAs(it *item) string {
 	switch {
-	case it.open != nil && it.waited == "" && it.entry.Stopped != it.rowDigest():
+	case it.open != nil && it.waited == nil && it.entry.Stopped != it.rowDigest():
 		return Superseded.String()
 	case it.outcome == Unchanged:
 		return it.outcome.String()
@@ -143,8 +146,8 @@ func closedAs(it *item) string {
 // delivered makes the entry say what the destination has now.
 func (d *deliverer) delivered(it *item) {
 	e := &it.entry
-	e.Outcome, e.Delivered, e.Stopped, e.Refused = it.outcome, true, record.Fingerprint{}, record.Fingerprint{}
 	e.keepRelease(it)
+	e.Outcome, e.Delivered, e.Stopped, e.Refused = it.outcome, true, record.Fingerprint{}, record.Fingerprint{}
 	before, sameShape := e.Hashes, e.Shape == d.shape && len(e.Hashes) == len(it.hashes)
 	e.Fingerprint, e.Shape = it.print, d.shape
 	e.Hashes, e.Shown = it.hashes, nil
@@ -176,38 +179,59 @@ func (d *deliverer) keepUntouched(e *Entry, before []record.Hash) {
 // stopItem keeps the record open and writes its exception, unless the same
 // content was told before for the same reason.
 func (d *deliverer) stopItem(b *batch, it *item, s *Settlement) (bool, []Exception) {
-	e := &it.entry
 	var told []Exception
-	since, attempts := d.now(), 0
-	if it.open != nil && e.Stopped == it.rowDigest() {
-		since, attempts = it.open.Since, it.open.Attempts+1
-	} else {
-		told = d.closing(b, it, Superseded.String())
-		it.open = nil
+	before := it.open
+	if !it.stoppedBefore() {
+		told, before = d.closing(b, it, Superseded.String()), nil
 	}
-	exception := d.exception(b, it, attempts)
-	if it.open == nil || it.open.Outcome != it.outcome || e.Stopped != it.rowDigest() || it.open.Digest != d.flow.Digest {
+	news := before == nil || before.Outcome != it.stoppedAs() || before.Digest != d.flow.Digest || !it.sameReason()
+	if !news && !it.refused {
+		return false, nil
+	}
+	open := d.openRecord(it, before)
+	exception := d.exception(b, it, open.Attempts)
+	if before != nil { // also where its row has other columns now
+		exception.ID = before.Exception
+	}
+	open.Exception, open.Part, open.Where = exception.ID, exception.Part, exception.Where
+	s.Open = append(s.Open, *open)
+	switch {
+	case news && it.waits != NoOutcome:
+		b.retold = append(b.retold, exception)
+	case news:
 		told = append(told, exception)
 	}
-	open := &OpenRecord{
-		Key: it.key, Outcome: it.outcome, Exception: exception.ID, Part: exception.Part, Where: exception.Where,
-		Row: slices.Clone(it.row), Columns: d.flow.From.Columns.Names, Broken: it.broken,
-		Digest: d.flow.Digest, Since: since, Attempts: attempts,
-	}
-	if it.outcome == Held && it.verdict.Rule != nil && it.verdict.Rule.Within > 0 {
-		open.Until = since.Add(it.verdict.Rule.Within)
-	}
-	if it.open != nil {
-		open.By, open.Why = it.open.By, it.open.Why
-	}
-	s.Open = append(s.Open, *open)
-	e.Outcome, e.Stopped, e.Refused = it.outcome, it.rowDigest(), record.Fingerprint{}
+	e := &it.entry
+	e.keepRelease(it)
+	e.Outcome, e.Stopped, e.Refused = open.Outcome, it.rowDigest(), record.Fingerprint{}
 	if it.refused {
 		e.Refused = it.print
 	}
-	e.keepRelease(it)
 	it.open = open
 	return true, told
+}
+
+// openRecord is what is kept of an item that is stopped; before is what was kept of
+// this content, or nil.
+func (d *deliverer) openRecord(it *item, before *OpenRecord) *OpenRecord {
+	now, reason := d.now(), it.reason()
+	open := &OpenRecord{
+		Key: it.key, Outcome: it.stoppedAs(), Row: slices.Clone(it.row), Columns: d.flow.From.Columns.Names, Broken: it.broken,
+		Digest: d.flow.Digest, Code: reason.Code, Rule: reason.Rule, Since: now, Ruled: now,
+	}
+	if before != nil {
+		open.Since, open.Attempts, open.By, open.Why = before.Since, before.Attempts+1, before.By, before.Why
+		if before.Rule == reason.Rule {
+			open.Ruled = before.Ruled
+		}
+	}
+	if it.refused {
+		open.Sent = now
+	}
+	if rule := it.verdict.Rule; open.Outcome == Held && rule != nil && rule.Within > 0 {
+		open.Until = open.Ruled.Add(rule.Within)
+	}
+	return open
 }
 
 // closeOpen ends what waited under the item's key.
@@ -251,7 +275,7 @@ func (r *run) account(b *batch) {
 func (r *run) observe(b *batch) {
 	for i := range b.items {
 		it := &b.items[i]
-		if it.outcome == Unchanged && it.asked {
+		if it.outcome == Unchanged && it.asked && it.waits == NoOutcome {
 			r.summary.Asked++
 		}
 		if it.verdict.Severity == rules.Warn {

@@ -225,7 +225,7 @@ func nextStep(x *engine.Exception) string {
 	case x.Reason.Stage == "source" || x.Reason.Stage == "mapping":
 		return "correct it at its source and send it again; or say in `read` how it is to be understood"
 	case x.Reason.Stage == "destination":
-		return "correct it at its source, or mend what the destination refuses, then `headgate exceptions retry " + id + "`"
+		return "correct it at its source, or mend what the destination refuses: it is sent again from time to time, and at once by `headgate exceptions retry " + id + "`"
 	case x.Reason.Rule != "":
 		return "correct it at its source: the new version closes this; or mend the rule: it is judged again at the next run"
 	}

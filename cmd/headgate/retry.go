@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -129,17 +130,38 @@ func (a *app) dismiss(ctx context.Context, q *control.Choice) error {
 	return nil
 }
 
-// againText says what became of records that waited, for a summary.
-func againText(s *engine.Summary) string {
-	n := s.Again.Sum()
-	if n == 0 {
-		return ""
+// printAgain says what became of records that waited, for a summary: in all, and by
+// what they had waited for.
+func (a *app) printAgain(s *engine.Summary) {
+	if s.Again.Sum() == 0 {
+		return
 	}
-	still := s.Again[engine.Rejected] + s.Again[engine.Held] + s.Again[engine.InDoubt]
-	gone := s.Again[engine.Created] + s.Again[engine.Updated] + s.Again[engine.Unchanged]
-	text := fmt.Sprintf("%s that waited judged again: %d delivered, %d still wait", counted(int(n), "record"), gone, still)
-	if other := n - still - gone; other > 0 {
-		text += fmt.Sprintf(", %d not wanted any more", other)
+	a.printf("  %s that waited judged again: %s\n", counted(int(s.Again.Sum()), "record"), againText(&s.Again))
+	for i := range s.AgainBy {
+		by := &s.AgainBy[i]
+		a.printf("    %s  %s\n", pad(fmt.Sprintf("%d × %s", by.Counts.Sum(), cmp.Or(by.Rule, by.Code)), 32), againText(&by.Counts))
 	}
-	return text
+}
+
+func againText(counts *engine.Counts) string {
+	still := counts[engine.Rejected] + counts[engine.Held] + counts[engine.InDoubt]
+	gone := counts[engine.Skipped] + counts[engine.Superseded]
+	var parts []string
+	for _, part := range []struct {
+		n    int64
+		text string
+	}{{counts.Sum() - still - gone, "delivered"}, {still, "still waiting"}, {gone, "not wanted any more"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.text))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func againJSON(all []engine.AgainCount) []map[string]any {
+	reasons := make([]map[string]any, len(all))
+	for i := range all {
+		reasons[i] = map[string]any{"code": all[i].Code, "rule": all[i].Rule, "outcomes": countsJSON(all[i].Counts)}
+	}
+	return reasons
 }

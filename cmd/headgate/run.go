@@ -112,7 +112,7 @@ func (a *app) printSummaries(all []engine.Summary) error {
 func summaryJSON(s *engine.Summary) map[string]any {
 	m := map[string]any{
 		"flow": s.Flow, "mode": s.Mode.String(), "read": s.Read, "outcomes": countsJSON(s.Counts), "unchanged_asked": s.Asked,
-		"warned": s.Warned, "batches": s.Batches, "seconds": s.Elapsed.Seconds(), "paused": s.Paused, "limited": s.Limited, "open": s.Open, "again": countsJSON(s.Again),
+		"warned": s.Warned, "batches": s.Batches, "seconds": s.Elapsed.Seconds(), "paused": s.Paused, "limited": s.Limited, "open": s.Open, "again": againJSON(s.AgainBy),
 	}
 	if s.Err != nil {
 		m["error"] = s.Err.Error()
@@ -170,9 +170,7 @@ func (a *app) printCounts(s *engine.Summary) {
 }
 
 func (a *app) printEnd(p painter, s *engine.Summary) {
-	if text := againText(s); text != "" {
-		a.printf("  %s\n", text)
-	}
+	a.printAgain(s)
 	if s.Warned > 0 {
 		a.printf("  %d passed with a warning\n", s.Warned)
 	}

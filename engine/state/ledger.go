@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -200,24 +199,20 @@ func (l *ledger) decodeOpen(k, v []byte) (engine.OpenRecord, error) {
 	if err != nil {
 		return engine.OpenRecord{}, l.damaged("open", k, err)
 	}
-	o := engine.OpenRecord{
+	return engine.OpenRecord{
 		Key: record.Key(k), Outcome: s.Outcome, Exception: s.Exception, Part: s.Part, Where: s.Where, Row: row, Columns: s.Columns,
-		Broken: s.Broken, Digest: s.Digest, Since: time.Unix(0, s.Since).UTC(), Attempts: s.Attempts, By: s.By, Why: s.Why,
-	}
-	if s.Until != 0 {
-		o.Until = time.Unix(0, s.Until).UTC()
-	}
-	return o, nil
+		Broken: s.Broken, Digest: s.Digest, Code: s.Code, Rule: s.Rule,
+		Since: timeOf(s.Since), Ruled: timeOf(s.Ruled), Until: timeOf(s.Until), Sent: timeOf(s.Sent),
+		Attempts: s.Attempts, By: s.By, Why: s.Why,
+	}, nil
 }
 
 func encodeOpen(o *engine.OpenRecord) ([]byte, error) {
-	until := int64(0)
-	if !o.Until.IsZero() {
-		until = o.Until.UnixNano()
-	}
 	return sealedJSON(storedOpen{
 		Outcome: o.Outcome, Exception: o.Exception, Part: o.Part, Where: o.Where, Row: record.AppendRow(nil, o.Row), Columns: o.Columns,
-		Broken: o.Broken, Digest: o.Digest, Since: o.Since.UnixNano(), Until: until, Attempts: o.Attempts, By: o.By, Why: o.Why,
+		Broken: o.Broken, Digest: o.Digest, Code: o.Code, Rule: o.Rule,
+		Since: nanosOf(o.Since), Ruled: nanosOf(o.Ruled), Until: nanosOf(o.Until), Sent: nanosOf(o.Sent),
+		Attempts: o.Attempts, By: o.By, Why: o.Why,
 	})
 }
 

@@ -250,10 +250,26 @@ type storedOpen struct {
 	Columns                []string
 	Row                    []byte
 	Broken, Digest         string
-	Since                  int64
-	Until                  int64 `json:",omitempty"`
+	Code, Rule             string `json:",omitempty"`
+	Since, Ruled           int64
+	Until, Sent            int64 `json:",omitempty"`
 	Attempts               int
 	By, Why                string `json:",omitempty"`
+}
+
+// nanosOf is a time as it is kept, 0 for none.
+func nanosOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func timeOf(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
 }
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
