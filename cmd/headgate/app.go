@@ -44,6 +44,11 @@ type app struct {
 // the command with the given code.
 func (a *app) load(dir string, code int) (*rules.Ruleset, error) {
 	files, err := load.Read(dir)
+	return a.compiled(dir, files, err, code)
+}
+
+// compiled compiles files that were read from dir, or could not be read.
+func (a *app) compiled(dir string, files []load.File, err error, code int) (*rules.Ruleset, error) {
 	if err != nil {
 		return nil, &exit{code, fmt.Errorf("%w: give the directory with --config, or make one with `headgate init`", err)}
 	}

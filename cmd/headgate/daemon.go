@@ -24,6 +24,7 @@ import (
 	"headgate/engine/state"
 	"headgate/engine/watch"
 	"headgate/rules"
+	"headgate/rules/load"
 )
 
 // daemon lives beside the ERP: it runs flows as they are due, takes new rules
@@ -40,7 +41,9 @@ type daemon struct {
 
 // daemon runs until ctx ends.
 func (a *app) daemon(ctx context.Context) (err error) {
-	set, err := a.load(a.config, exitBadRuleset)
+	// It may start in the middle of a save of several files.
+	files, err := watch.ReadStable(ctx, 0, func() ([]load.File, error) { return load.Read(a.config) }, sameFiles)
+	set, err := a.compiled(a.config, files, err, exitBadRuleset)
 	if err != nil {
 		return err
 	}
@@ -191,36 +194,37 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 	if err := db.Announce(socket); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	service := d.service(db)
+	d.log.Info("headgate runs", "version", version(), "ruleset", set.Digest, "flows", len(set.Flows), "socket", socket)
+	err = d.runAll(ctx, d.service(db), listener)
+	d.log.Info("headgate ends", "after", time.Since(d.since).Round(time.Second).String())
+	return errors.Join(err, db.Announce(""))
+}
+
+// runAll runs what a daemon is made of. A state that nobody can be sure of ends it,
+// whoever finds that out (R4).
+func (d *daemon) runAll(ctx context.Context, service *control.Service, listener net.Listener) error {
 	signaled := &control.Inside{Service: service, Actor: engine.Actor{Name: "SIGHUP"}}
 	d.reload.hangup = func(ctx context.Context) error { return signaled.Ask(ctx, "reload", nil, nil) }
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	d.log.Info("headgate runs", "version", version(), "ruleset", set.Digest, "flows", len(set.Flows), "socket", socket)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	service.Uncertain = end
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return d.engine.Run(ctx) })
-	all.Go(func() error {
-		d.alerts.Run(ctx)
-		return nil
-	})
 	all.Go(func() error { return service.Serve(ctx, listener) })
-	all.Go(func() error {
-		d.reload.watch(ctx)
-		return nil
-	})
-	all.Go(func() error {
-		d.reload.obey(ctx, hangups)
-		return nil
-	})
-	all.Go(func() error {
-		d.report(ctx)
-		return nil
-	})
+	for _, beside := range []func(context.Context){
+		d.alerts.Run, d.reload.watch, d.report,
+		func(ctx context.Context) { d.reload.obey(ctx, hangups) },
+	} {
+		all.Go(func() error {
+			beside(ctx)
+			return nil
+		})
+	}
 	d.told(systemd.Ready(d.summary()))
-	err = all.Wait()
-	d.log.Info("headgate ends", "after", time.Since(d.since).Round(time.Second).String())
-	return errors.Join(err, db.Announce(""))
+	return all.Wait()
 }
 
 func (d *daemon) service(db *state.DB) *control.Service {

@@ -145,34 +145,86 @@ func (s *Service) Verify(context.Context, engine.Actor, *Nothing) (*Verified, er
 	if err != nil {
 		return nil, err
 	}
-	found := &Verified{Ledgers: []engine.Report{}}
-	for _, name := range names {
-		err := s.Engine.Exclusive(strings.TrimSuffix(name, engine.ObserveSuffix), func() error { return s.verify(name, found) })
-		if err != nil {
+	audited := make([]audited, len(names))
+	for i, name := range names {
+		if audited[i], err = s.audited(name); err != nil {
 			return nil, fmt.Errorf("verify %s: %w", name, err)
+		}
+	}
+	// One reading of the log serves all ledgers that stand still meanwhile.
+	damaged, err := s.readTold(audited)
+	if err != nil {
+		return nil, err
+	}
+	found := &Verified{Ledgers: []engine.Report{}, Damaged: damaged}
+	for i := range audited {
+		err := s.Engine.Exclusive(audited[i].waiting.Flow, func() error { return s.verify(&audited[i], found) })
+		if err != nil {
+			return nil, fmt.Errorf("verify %s: %w", names[i], err)
 		}
 	}
 	return found, nil
 }
 
-func (s *Service) verify(name string, found *Verified) error {
-	l, err := s.State.Ledger(name, "", "")
+// audited is a ledger as it was when the log was read for it.
+type audited struct {
+	name    string
+	ledger  engine.Ledger
+	journal uint64 // the row settled last
+	waiting exceptions.Opens
+	told    map[string]bool
+}
+
+func (s *Service) audited(name string) (a audited, err error) {
+	a = audited{name: name, waiting: exceptions.Opens{Flow: strings.TrimSuffix(name, engine.ObserveSuffix), IDs: make(map[string]bool)}}
+	if a.ledger, err = s.State.Ledger(name, "", ""); err != nil {
+		return a, err
+	}
+	h, err := a.ledger.Header()
+	if err != nil {
+		return a, err
+	}
+	a.journal = h.Journal
+	return a, openIDs(a.ledger, a.waiting.IDs)
+}
+
+// readTold reads what the log tells of the ledgers, and which of its lines are damaged.
+func (s *Service) readTold(all []audited) (damaged []string, err error) {
+	waiting := make([]exceptions.Opens, len(all))
+	for i := range all {
+		waiting[i] = all[i].waiting
+	}
+	told, lines, err := exceptions.Told(s.Exceptions, waiting)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].told = told[i]
+	}
+	for _, line := range lines {
+		damaged = append(damaged, line.Error())
+	}
+	return damaged, nil
+}
+
+// verify audits one ledger. The log is read anew for one that moved on.
+func (s *Service) verify(a *audited, found *Verified) error {
+	h, err := a.ledger.Header()
 	if err != nil {
 		return err
 	}
-	waiting := make(map[string]bool)
-	if err := openIDs(l, waiting); err != nil {
-		return err
+	if h.Journal != a.journal {
+		now, err := s.audited(a.name)
+		if err != nil {
+			return err
+		}
+		again := []audited{now}
+		if _, err := s.readTold(again); err != nil {
+			return err
+		}
+		*a = again[0]
 	}
-	told, damaged, err := exceptions.Told(s.Exceptions, strings.TrimSuffix(name, engine.ObserveSuffix), waiting)
-	if err != nil {
-		return err
-	}
-	found.Damaged = nil
-	for _, d := range damaged {
-		found.Damaged = append(found.Damaged, d.Error())
-	}
-	report, err := engine.Verify(name, l, told)
+	report, err := engine.Verify(a.name, a.ledger, a.told)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ type Service struct {
 	Secret func(connectors.Secret) (string, error)
 	// Reload looks at the files of the ruleset again, at once; nil: no daemon runs.
 	Reload func(context.Context) error
+	// Uncertain is told that nobody knows what the state holds: the process must end
+	// and read it again (R4). nil: it ends anyway.
+	Uncertain func(error)
 	// Daemon says what is known of the daemon; nil: none runs.
 	Daemon func() *Daemon
 }
@@ -85,6 +88,9 @@ func (s *Service) do(ctx context.Context, actor engine.Actor, name string, body 
 		return nil, usage("nothing is called %q: there are %v", name, slices.Sorted(maps.Keys(verbs)))
 	}
 	answer, err := f(s, ctx, actor, body)
+	if errors.Is(err, engine.ErrStateUncertain) && s.Uncertain != nil {
+		s.Uncertain(err)
+	}
 	if err != nil {
 		return nil, passing(err)
 	}

@@ -89,24 +89,39 @@ func Waiting(dir string, ids map[string]bool) (waiting []State, damaged []error,
 	})
 }
 
-// Told says which exceptions of a flow the log in dir tells of, true where no line
-// closes them, of those that are open there or among ids. It reads the log once.
-func Told(dir, flow string, ids map[string]bool) (told map[string]bool, damaged []error, err error) {
-	told = make(map[string]bool)
+// Opens are the exceptions of a flow that a ledger says are open, by id.
+type Opens struct {
+	Flow string
+	IDs  map[string]bool
+}
+
+// Told says for each ledger which exceptions of its flow the log in dir tells of, true
+// where no line closes them, of those that are open there or wait in the ledger. It
+// reads the log once.
+func Told(dir string, ledgers []Opens) (told []map[string]bool, damaged []error, err error) {
+	told = make([]map[string]bool, len(ledgers))
+	byFlow := make(map[string][]int)
+	for i, l := range ledgers {
+		told[i] = make(map[string]bool)
+		byFlow[l.Flow] = append(byFlow[l.Flow], i)
+	}
 	for x, e := range Read(dir) {
-		_, line := errors.AsType[*LineError](e)
-		switch {
-		case line:
+		if _, line := errors.AsType[*LineError](e); line {
 			damaged = append(damaged, e)
-		case e != nil:
+			continue
+		}
+		if e != nil {
 			return nil, damaged, e
-		case x.Flow != flow:
-		case x.Closed == "":
-			told[x.ID] = true
-		case !ids[x.ID]:
-			delete(told, x.ID)
-		case told[x.ID]:
-			told[x.ID] = false
+		}
+		for _, i := range byFlow[x.Flow] {
+			switch {
+			case x.Closed == "":
+				told[i][x.ID] = true
+			case !ledgers[i].IDs[x.ID]:
+				delete(told[i], x.ID)
+			case told[i][x.ID]:
+				told[i][x.ID] = false
+			}
 		}
 	}
 	return told, damaged, nil
