@@ -75,7 +75,6 @@ type rulesetText struct {
 	flow     string // in the flow
 	size     int    // of a batch
 	whole    string // instead of all that
-	perRun   int    // records a run; 0: no limit
 	batch    string // more of the flow's batch block
 	mode     string
 	more     string // beside all that

@@ -73,15 +73,6 @@ func (r *run) reference(it *item) string {
 	return rules.Reference(r.first, it.key[1:])
 }
 
-// referenceOf is what the reference column of the record holds: headgate's own
-// name of it, or what the ruleset makes.
-func (r *run) referenceOf(it *item) record.Value {
-	if r.own.Reference < 0 || len(it.values) == 0 {
-		return record.Value{}
-	}
-	return it.values[r.own.Reference]
-}
-
 // keepIDs keeps the ids that were seen of a record, whatever became of it.
 func (d *deliverer) keepIDs(it *item, s *Settlement) {
 	if it.link == nil {

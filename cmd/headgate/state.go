@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,17 +51,6 @@ func (a *app) completeRecords(cmd *cobra.Command, args []string, begun string) (
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return keys.Keys, cobra.ShellCompDirectiveNoFileComp
-}
-
-func findFlow(set *rules.Ruleset, name string) (*rules.Flow, error) {
-	var names []string
-	for _, f := range set.Flows {
-		if f.Name == name {
-			return f, nil
-		}
-		names = append(names, f.Name)
-	}
-	return nil, fmt.Errorf("no flow is called %q: there are %s", name, strings.Join(names, ", "))
 }
 
 func (a *app) checkpointCommand() *cobra.Command {
