@@ -8,6 +8,7 @@ import (
 	"headgate/connectors"
 	"headgate/engine"
 	"headgate/engine/record"
+	"headgate/engine/state"
 )
 
 // again runs the flow once, which must succeed, and returns what became of the
@@ -169,4 +170,29 @@ func TestRulesOnCurrentAgain(t *testing.T) {
 	d.sales.Set("no", record.StringValue("A"), "qty", record.IntValue(2))
 	d.want("when it may", d.run(), "1 updated")
 	d.want("what waits", d.open(), "")
+}
+
+// TestReleaseOutlivesColumns: a release is of a content, also where the resource has
+// other columns when it is judged next, and when it is read again.
+func TestReleaseOutlivesColumns(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, rulesetText{entity: largeHeld})
+	d.order("A", 20, "Ann", "open")
+	d.want("run", d.run(), "1 held")
+	d.with(func(e *engine.Engine, _ *state.DB) {
+		if err := e.Pause("orders", "stocktaking"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if _, err := d.release("A", sales); err != nil {
+		t.Fatal(err)
+	}
+	d.want("not yet", d.sold(), "")
+	d.text.shop = "read = {\n status = \"row.status ?? row.customer\"\n}"
+	d.resume(engine.ResumeOptions{})
+	d.want("with other columns", d.again(), "rule large: 1 created")
+	d.want("read again", d.run(), "1 unchanged")
+	d.want("what waits", d.open(), "")
+	d.orders.Set("no", record.StringValue("A"), "qty", record.IntValue(21))
+	d.want("another content", d.run(), "1 held")
 }

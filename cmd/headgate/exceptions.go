@@ -81,7 +81,10 @@ func (a *app) printExceptions(open []engine.Exception) {
 }
 
 func nameOf(x *engine.Exception) string {
-	if x.Reason.Rule != "" {
+	switch {
+	case x.Reason.Rule != "" && x.Reason.Code != "rule": // held for too long, or it cannot be evaluated
+		return x.Reason.Rule + " " + x.Reason.Code
+	case x.Reason.Rule != "":
 		return x.Reason.Rule
 	}
 	if x.Reason.Field != "" {
