@@ -82,7 +82,7 @@ func (a *app) printExceptions(open []engine.Exception) {
 
 func nameOf(x *engine.Exception) string {
 	switch {
-	case x.Reason.Rule != "" && x.Reason.Code != "rule": // held for too long, or it cannot be evaluated
+	case x.Reason.Rule != "" && x.Reason.Code != "rule" && x.Reason.Code != "unit": // held for too long, or it cannot be evaluated
 		return x.Reason.Rule + " " + x.Reason.Code
 	case x.Reason.Rule != "":
 		return x.Reason.Rule
