@@ -132,6 +132,8 @@ func mayResume(f *rules.Flow, h *Header, options *ResumeOptions) error {
 		return refuse("", "%s is not paused", f.Name)
 	case h.Pause == PausedByIdentity && !moved:
 		return &Refusal{Usage: true, Message: fmt.Sprintf("%s is paused because %s; say --same-records when only the address changed, or --other-records when it is another system", f.Name, h.Paused)}
+	case options.SameRecords && h.Keys != "" && h.Keys != KeyIdentity(f.From.Entity):
+		return &Refusal{Usage: true, Message: fmt.Sprintf("the ledger of %s knows records by %s, and they are known by %s now", f.Name, h.Keys, KeyIdentity(f.From.Entity)), Hint: "write the key as it was, or resume it with --other-records: it starts at the beginning and adopts what the destination has"}
 	case h.Pause != PausedByIdentity && moved:
 		return &Refusal{Usage: true, Message: fmt.Sprintf("%s still has the resources its ledger belongs to", f.Name), Hint: "resume it without --same-records and --other-records"}
 	}

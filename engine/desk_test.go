@@ -62,6 +62,7 @@ type desk struct {
 	customers             *memory.Table // the shop's
 	shopFaults, erpFaults *connectortest.Faults
 	text                  rulesetText
+	notify                func(engine.Event) // told what the engine tells; nil: nobody
 }
 
 // rulesetText is what a test writes into the desk's ruleset.
@@ -254,13 +255,18 @@ func (d *desk) kinds() []connectors.Kind {
 	return append(builtin.Kinds(), named("shop", d.shop, d.shopFaults), erp)
 }
 
+// hcl is the ruleset as text.
+func (d *desk) hcl() string {
+	x := d.text
+	if x.whole != "" {
+		return x.whole
+	}
+	return fmt.Sprintf(deskRuleset, x.shop, map[bool]string{true: `  dir = "out"`}[x.jsonl], d.table(), x.erp, x.customer, x.status, x.entity, or(x.mode, "live"), max(x.size, 1), x.batch, x.flow, x.more)
+}
+
 func (d *desk) ruleset() *rules.Ruleset {
 	d.t.Helper()
-	x := d.text
-	hcl := fmt.Sprintf(deskRuleset, x.shop, map[bool]string{true: `  dir = "out"`}[x.jsonl], d.table(), x.erp, x.customer, x.status, x.entity, or(x.mode, "live"), max(x.size, 1), x.batch, x.flow, x.more)
-	if x.whole != "" {
-		hcl = x.whole
-	}
+	hcl := d.hcl()
 	set, diags := load.Load(d.dir, []load.File{{Name: "x.hcl", Bytes: []byte(hcl)}}, d.kinds())
 	if diags.HasErrors() {
 		for _, x := range diags {
@@ -298,7 +304,7 @@ func (d *desk) with(f func(*engine.Engine, *state.DB)) {
 		d.t.Fatal(err)
 	}
 	kinds := d.kinds()
-	e := engine.New(engine.Config{Ruleset: d.ruleset(), State: db, Exceptions: log, Clock: d.clock, Open: func(c *rules.Connector) (connectors.Connector, error) {
+	e := engine.New(engine.Config{Notify: d.notify, Ruleset: d.ruleset(), State: db, Exceptions: log, Clock: d.clock, Open: func(c *rules.Connector) (connectors.Connector, error) {
 		i := slices.IndexFunc(kinds, func(k connectors.Kind) bool { return k.Name == c.Type })
 		return kinds[i].Open(c.Settings, connectors.Tools{Now: d.clock.Now, Dir: d.dir})
 	}})

@@ -72,6 +72,7 @@ type Summary struct {
 	Limited   bool   // the run ended at its limit, not at the end of the source
 	Err       error  // why the run of this flow ended early: a system, never a record
 	Open      int64  // exceptions that wait now
+	Late      int64  // of them, and of records whose end is not known: longer than the flow's due
 
 	Again   Counts       // what became of records that waited and were judged again; not all of them were settled anew
 	AgainBy []AgainCount // the same, by why they had waited

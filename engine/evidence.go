@@ -30,7 +30,7 @@ func exceptionID(flow string, key record.Key, content record.Fingerprint) string
 // exception is the evidence of an item that was stopped.
 func (r *run) exception(b *batch, it *item, attempts int) Exception {
 	x := Exception{
-		ID: exceptionID(r.flow.Name, it.key, it.rowDigest()), Time: r.now(),
+		ID: exceptionID(r.first, it.key, it.rowDigest()), Time: r.now(),
 		Flow: r.flow.Name, Entity: r.summary.Entity, Key: r.keyText(it),
 		Outcome: it.stoppedAs(), Reason: it.reason(),
 		Row: r.shownRow(it), Record: r.shownRecord(it),

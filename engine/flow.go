@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -119,6 +121,9 @@ func (r *run) openLedger() error {
 			return fmt.Errorf("drop what flow %s observed: %w", r.flow.Name, err)
 		}
 	}
+	if err := r.takeOver(); err != nil {
+		return err
+	}
 	var err error
 	if r.ledger, err = r.engine.State.Ledger(LedgerName(r.flow.Name, r.flow.Mode), from, to); err != nil {
 		return fmt.Errorf("open the ledger of flow %s: %w", r.flow.Name, err)
@@ -128,6 +133,26 @@ func (r *run) openLedger() error {
 	}
 	r.first = r.firstName()
 	return r.identify()
+}
+
+// takeOver gives a renamed flow the ledger it had under its former name, once.
+func (r *run) takeOver() error {
+	if r.flow.Was == "" {
+		return nil
+	}
+	ledgers, err := r.engine.State.Ledgers()
+	if err != nil {
+		return fmt.Errorf("list the ledgers: %w", err)
+	}
+	from, to := LedgerName(r.flow.Was, r.flow.Mode), LedgerName(r.flow.Name, r.flow.Mode)
+	if !slices.Contains(ledgers, from) || slices.Contains(ledgers, to) {
+		return nil
+	}
+	if err := r.engine.State.Rename(from, to); err != nil {
+		return fmt.Errorf("keep the state of flow %s, which was %s: %w", r.flow.Name, r.flow.Was, err)
+	}
+	r.log.Info("flow keeps the state of its former name", "was", r.flow.Was)
+	return nil
 }
 
 // firstName is the name the flow had first, which survives a rename.
@@ -149,19 +174,38 @@ func (r *run) identify() error {
 	if err != nil {
 		return fmt.Errorf("flow %s: identify %s: %w", r.flow.Name, r.summary.To, err)
 	}
+	keys := KeyIdentity(r.flow.From.Entity)
+	if r.header.Keys == "" {
+		r.header.Keys = keys
+	}
 	if r.header.From == "" && r.header.To == "" {
 		r.header.From, r.header.To, r.header.First = from, to, r.first
-		return nil
 	}
 	switch {
 	case r.header.Paused != "":
 		return nil
+	case r.header.Keys != keys:
+		return r.pause(PausedByIdentity, fmt.Sprintf("its records are now known by %s, and its ledger knows them by %s: nothing was read or written", keys, r.header.Keys))
 	case r.header.To != to:
 		return r.pause(PausedByIdentity, fmt.Sprintf("its destination is now %s, and its ledger belongs to %s: nothing was read or written", to, r.header.To))
 	case r.header.From != from:
 		return r.pause(PausedByIdentity, fmt.Sprintf("its source is now %s, and its ledger belongs to %s: nothing was read or written", from, r.header.From))
 	}
 	return nil
+}
+
+// KeyIdentity says what the records of an entity are known by: a ledger whose keys
+// are made of anything else says nothing about them.
+func KeyIdentity(entity *rules.Entity) string {
+	if entity.Match != nil {
+		return "their id in the source"
+	}
+	var parts []string
+	for _, f := range entity.Schema.Key {
+		field := entity.Schema.Fields[f]
+		parts = append(parts, field.Name+" ("+field.Kind.String()+")")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // pause makes the reason durable: a pause outlives the process, and only a person ends it.

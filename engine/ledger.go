@@ -65,6 +65,7 @@ type OpenRecord struct {
 	Since     time.Time  // first stopped with this content
 	Ruled     time.Time  // since when that rule stops it: what the rule's within counts from
 	Until     time.Time  // when a hold becomes a reject; zero: never
+	Missing   time.Time  // first stopped with any content since it was delivered; zero: Since
 	Attempts  int
 	Sent      time.Time // when the destination refused it last; zero: it was stopped before it was sent
 	By, Why   string    // who released it, and what they said
@@ -145,6 +146,7 @@ const (
 // Header is what a ledger knows of its flow as a whole.
 type Header struct {
 	From, To string // the identity of its two resources; "" before the first pass
+	Keys     string // what its records are known by; "" before the first pass
 	First    string // the flow's first name; "" before the first pass
 	Digest   string // of the flow that settled last
 	Pass     uint64 // the current pass, or the last; passes are numbered from 1
@@ -224,6 +226,9 @@ type State interface {
 	Ledger(name, from, to string) (Ledger, error)
 	// Ledgers returns the names of all ledgers.
 	Ledgers() ([]string, error)
+	// Rename gives the ledger called from another name, where there is one and none
+	// has that name.
+	Rename(from, to string) error
 	// Drop removes the ledger called name, not the ids of its resources.
 	Drop(name string) error
 	// IDs fills ids, one a key, with the ids resource gave; absent where unknown.

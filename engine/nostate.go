@@ -11,6 +11,9 @@ func (NoState) Ledger(string, string, string) (Ledger, error) { return unwritten
 // Ledgers returns none.
 func (NoState) Ledgers() ([]string, error) { return nil, nil }
 
+// Rename does nothing.
+func (NoState) Rename(string, string) error { return nil }
+
 // Drop does nothing.
 func (NoState) Drop(string) error { return nil }
 

@@ -86,6 +86,9 @@ func (e *Engine) existingLedger(flow *rules.Flow) (Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the ledgers: %w", err)
 	}
+	if !slices.Contains(names, name) && flow.Was != "" {
+		name = LedgerName(flow.Was, flow.Mode) // a run would take it over
+	}
 	if !slices.Contains(names, name) {
 		return unwritten{}, nil
 	}

@@ -31,6 +31,7 @@ type Engine struct {
 
 	suspected suspicions
 	inflight  *inflight
+	late      lateTold
 	plan      schedule
 
 	watchers sync.WaitGroup
@@ -274,6 +275,7 @@ func (r *run) finish(err error) {
 	if r.ledger != nil {
 		r.countOpen(s)
 		s.sortAgain()
+		r.tellLate()
 	}
 }
 

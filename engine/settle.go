@@ -217,7 +217,10 @@ func (d *deliverer) openRecord(it *item, before *OpenRecord) *OpenRecord {
 	now, reason := d.now(), it.reason()
 	open := &OpenRecord{
 		Key: it.key, Outcome: it.stoppedAs(), Row: slices.Clone(it.row), Columns: d.flow.From.Columns.Names, Broken: it.broken,
-		Digest: d.flow.Digest, Code: reason.Code, Rule: reason.Rule, Since: now, Ruled: now,
+		Digest: d.flow.Digest, Code: reason.Code, Rule: reason.Rule, Since: now, Missing: now, Ruled: now,
+	}
+	if it.open != nil { // also of other content
+		open.Missing = it.open.MissingSince()
 	}
 	if before != nil {
 		open.Since, open.Attempts, open.By, open.Why = before.Since, before.Attempts+1, before.By, before.Why

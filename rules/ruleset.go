@@ -266,6 +266,7 @@ type Flow struct {
 	Update      bool
 	Delete      bool
 	Sweep       time.Duration
+	Due         time.Duration // how long a record may be missing in the destination; 0: for ever
 	OnDuplicate OnDuplicate
 	OnConflict  OnConflict
 	Batch       Batch

@@ -106,6 +106,9 @@ func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 	if waiting := openText(p, f); waiting != "" {
 		a.printf("  %s, the oldest for %s: `headgate exceptions list --flow %s`\n", waiting, ago(now, f.Oldest), f.Flow)
 	}
+	if f.Late > 0 {
+		a.printf("  %d late: missing in %s, the oldest for %s\n", f.Late, f.To, ago(now, f.LateSince))
+	}
 }
 
 func stateText(p painter, f *control.FlowStatus, now time.Time) string {

@@ -72,6 +72,8 @@ type FlowStatus struct {
 	// Suspected are records that another system may have changed; they are compared
 	// when their source is read again. At most maxSuspected are counted.
 	Suspected int          `json:"suspected,omitempty"`
+	Late      int64        `json:"late,omitempty"` // missing in the destination for longer than the flow's due
+	LateSince time.Time    `json:"late_since,omitzero"`
 	Guard     []GuardCount `json:"guard,omitempty"` // how near it is to its limits
 }
 
@@ -145,6 +147,13 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 		return nil, fmt.Errorf("read what flow %s has to compare: %w", flow.Name, err)
 	}
 	f.Suspected = len(suspects)
+	if flow.Due > 0 {
+		late, err := engine.LateRecords(l, flow.Due, s.Now())
+		if err != nil {
+			return nil, fmt.Errorf("count the late records of flow %s: %w", flow.Name, err)
+		}
+		f.Late, f.LateSince = late.Count, late.Oldest
+	}
 	return f, f.countOpen(l)
 }
 

@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"strings"
 
 	"headgate/engine"
 	"headgate/engine/exceptions"
@@ -16,17 +17,25 @@ func Waiting(s engine.State, dir string) (waiting []exceptions.State, damaged []
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the ledgers: %w", err)
 	}
-	ids := make(map[string]bool)
+	ids, flows := make(map[string]bool), make(map[string]string)
 	for _, name := range names {
+		own := make(map[string]bool)
 		l, err := s.Ledger(name, "", "")
 		if err == nil {
-			err = openIDs(l, ids)
+			err = openIDs(l, own)
+		}
+		for id := range own {
+			ids[id], flows[id] = true, strings.TrimSuffix(name, engine.ObserveSuffix)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("read what waits of ledger %s: %w", name, err)
 		}
 	}
-	return exceptions.Waiting(dir, ids)
+	waiting, damaged, err = exceptions.Waiting(dir, ids)
+	for i := range waiting {
+		waiting[i].Flow = flows[waiting[i].ID] // it may have been renamed since
+	}
+	return waiting, damaged, err
 }
 
 // openIDs adds the ids of the exceptions of the records that are open in a ledger.

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -157,14 +159,9 @@ func (db *DB) Ledger(name, from, to string) (engine.Ledger, error) {
 // Ledgers implements engine.State.
 func (db *DB) Ledgers() (names []string, err error) {
 	err = db.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(ledgersBucket)
-		if b == nil {
-			return nil
-		}
-		return b.ForEachBucket(func(k []byte) error {
-			names = append(names, string(k))
-			return nil
-		})
+		owners, err := ledgerNames(tx)
+		names = slices.Sorted(maps.Values(owners))
+		return err
 	})
 	return names, err
 }
@@ -177,7 +174,9 @@ func (db *DB) Drop(name string) error {
 	}
 	for _, n := range names {
 		if n == name {
-			return db.update(func(tx *bolt.Tx) error { return tx.Bucket(ledgersBucket).DeleteBucket([]byte(name)) })
+			return db.update(func(tx *bolt.Tx) error {
+				return tx.Bucket(ledgersBucket).DeleteBucket([]byte(bucketName(tx, name)))
+			})
 		}
 	}
 	return nil

@@ -33,10 +33,7 @@ type ledger struct {
 
 func (l *ledger) view(f func(*bolt.Bucket) error) error {
 	return l.db.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(ledgersBucket)
-		if b != nil {
-			b = b.Bucket([]byte(l.name))
-		}
+		b := bucketOf(tx, l.name)
 		if b == nil {
 			return nil // nothing was settled yet
 		}
@@ -202,7 +199,7 @@ func (l *ledger) decodeOpen(k, v []byte) (engine.OpenRecord, error) {
 	return engine.OpenRecord{
 		Key: record.Key(k), Outcome: s.Outcome, Exception: s.Exception, Part: s.Part, Where: s.Where, Row: row, Columns: s.Columns,
 		Broken: s.Broken, Digest: s.Digest, Code: s.Code, Rule: s.Rule,
-		Since: timeOf(s.Since), Ruled: timeOf(s.Ruled), Until: timeOf(s.Until), Sent: timeOf(s.Sent),
+		Since: timeOf(s.Since), Ruled: timeOf(s.Ruled), Until: timeOf(s.Until), Sent: timeOf(s.Sent), Missing: timeOf(s.Missing),
 		Attempts: s.Attempts, By: s.By, Why: s.Why,
 	}, nil
 }
@@ -211,7 +208,7 @@ func encodeOpen(o *engine.OpenRecord) ([]byte, error) {
 	return sealedJSON(storedOpen{
 		Outcome: o.Outcome, Exception: o.Exception, Part: o.Part, Where: o.Where, Row: record.AppendRow(nil, o.Row), Columns: o.Columns,
 		Broken: o.Broken, Digest: o.Digest, Code: o.Code, Rule: o.Rule,
-		Since: nanosOf(o.Since), Ruled: nanosOf(o.Ruled), Until: nanosOf(o.Until), Sent: nanosOf(o.Sent),
+		Since: nanosOf(o.Since), Ruled: nanosOf(o.Ruled), Until: nanosOf(o.Until), Sent: nanosOf(o.Sent), Missing: nanosOf(o.Missing),
 		Attempts: o.Attempts, By: o.By, Why: o.Why,
 	})
 }

@@ -49,10 +49,14 @@ func (l *ledger) make(tx *bolt.Tx) (*bolt.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b := all.Bucket([]byte(l.name)); b != nil {
+	if b := bucketOf(tx, l.name); b != nil {
 		return b, nil
 	}
-	b, err := all.CreateBucket([]byte(l.name))
+	at, err := freshName(tx, all, l.name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := all.CreateBucket([]byte(at))
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +188,7 @@ func (l *ledger) putSuspects(tx *bolt.Tx, b *bolt.Bucket, s *engine.Settlement) 
 		}
 	}
 	for _, other := range s.Suspects {
-		b := tx.Bucket(ledgersBucket).Bucket([]byte(other.Ledger))
+		b := bucketOf(tx, other.Ledger)
 		if b == nil {
 			continue // dropped meanwhile: it delivered nothing that could be changed
 		}

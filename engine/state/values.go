@@ -252,7 +252,7 @@ type storedOpen struct {
 	Broken, Digest         string
 	Code, Rule             string `json:",omitempty"`
 	Since, Ruled           int64
-	Until, Sent            int64 `json:",omitempty"`
+	Until, Sent, Missing   int64 `json:",omitempty"`
 	Attempts               int
 	By, Why                string `json:",omitempty"`
 }

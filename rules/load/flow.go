@@ -67,8 +67,9 @@ func (l *loader) flowSettings(b *block, f *rules.Flow) {
 	if f.Every > 0 && f.Cron != "" {
 		b.fail(b.attr("cron").Range(), "schedule", "a flow has every or cron, not both", "")
 	}
-	if e := b.attr("due"); e != nil {
-		b.fail(e.Range(), "later", "due is not part of this version", "")
+	f.Due = b.duration("due", 0)
+	if e := b.attr("due"); e != nil && f.Due == 0 {
+		b.fail(e.Range(), "due", "due is how long a record may be missing in the destination: none would ever be in time", `write due = "2h", or leave it out`)
 	}
 	if w, ok := b.word("on_duplicate", "last", "first", "reject"); ok {
 		f.OnDuplicate = map[string]rules.OnDuplicate{"last": rules.LastWins, "first": rules.FirstWins, "reject": rules.RejectDuplicate}[w]
@@ -267,6 +268,25 @@ func (l *loader) writeTokens(w io.Writer, b *block, only []string) {
 				_, _ = fmt.Fprintf(w, "%d %s\n", len(t.Bytes), t.Bytes)
 			}
 		}
+	}
+}
+
+// checkRenamed tells flows whose former name is still that of a flow: its state would
+// belong to both.
+func (l *loader) checkRenamed() {
+	former := make(map[string]string)
+	for _, f := range l.ruleset.Flows {
+		if f.Was == "" {
+			continue
+		}
+		b := l.flowBlock(f.Name)
+		if l.flowBlock(f.Was) != nil {
+			b.fail(b.attr("was").Range(), "was", fmt.Sprintf("flow %q is still there, and its state is its own", f.Was), "was names a flow that this one replaces")
+		}
+		if other := former[f.Was]; other != "" {
+			b.fail(b.attr("was").Range(), "was", fmt.Sprintf("flow %q keeps the state of %q already", other, f.Was), "")
+		}
+		former[f.Was] = f.Name
 	}
 }
 

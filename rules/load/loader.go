@@ -117,6 +117,7 @@ func (l *loader) compile() {
 	each(l, "alert", l.compileAlert)
 	each(l, "test", l.compileTest)
 	l.checkWriters()
+	l.checkRenamed()
 	l.lint()
 }
 
