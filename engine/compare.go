@@ -93,7 +93,7 @@ func (d *decider) compare(it *item, now time.Time) {
 		d.compareAbsent(it)
 		return
 	}
-	if it.conflict = d.findForeign(it); it.isForeign() && d.flow.OnConflict == rules.HoldConflict {
+	if it.conflict = d.findForeign(it); it.isForeign() && d.flow.OnConflict == rules.HoldConflict && !slices.Contains(it.passes(), foreignIdentity) {
 		d.stop(it, d.foreignChange(it), now)
 		return
 	}

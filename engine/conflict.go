@@ -2,12 +2,19 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"headgate/connectors"
 	"headgate/engine/record"
 	"headgate/rules"
 )
+
+// foreignCode says why a record with a foreign change waits.
+const foreignCode = "foreign_change"
+
+// foreignIdentity stands among what a person let pass: the change is set right.
+var foreignIdentity = record.HashOf([]byte(foreignCode))
 
 // conflict is what another system changed of a record since this flow delivered it.
 type conflict struct {
@@ -151,6 +158,18 @@ func (d *deliverer) showAgain(it *item, row record.Row) {
 	}
 }
 
+// endForeignRelease forgets that a person let a foreign change be set right: the next
+// one is another.
+func (e *Entry) endForeignRelease() {
+	if !slices.Contains(e.Passes, foreignIdentity) {
+		return
+	}
+	e.Passes = slices.DeleteFunc(slices.Clone(e.Passes), func(h record.Hash) bool { return h == foreignIdentity })
+	if len(e.Passes) == 0 {
+		e.Released, e.Passes = record.Fingerprint{}, nil
+	}
+}
+
 // foreignText says what another system changed.
 func (r *run) foreignText(it *item) string {
 	names := make([]string, len(it.conflict.columns))
@@ -163,7 +182,7 @@ func (r *run) foreignText(it *item) string {
 // foreignChange holds a record until a person has said what holds.
 func (r *run) foreignChange(it *item) rules.Verdict {
 	return rules.Verdict{Severity: rules.Hold, Failures: []record.Reason{{
-		Stage: record.StageOwnership, Code: "foreign_change", Field: r.own.FieldsText(it.conflict.columns[0]), Message: r.foreignText(it),
+		Stage: record.StageOwnership, Code: foreignCode, Field: r.own.FieldsText(it.conflict.columns[0]), Message: r.foreignText(it),
 	}}}
 }
 
@@ -189,6 +208,6 @@ func (r *run) tellForeign(b *batch) {
 	r.summary.Conflicts += count
 	if r.observer == nil {
 		r.log.Warn("foreign changes", "records", count, "first", r.keyText(first), "what", r.foreignText(first), "done", conflictWords[r.flow.OnConflict])
-		r.notify(Event{Kind: EventConflict, Code: "foreign_change", Count: count, Sample: r.foreignText(first) + ": " + conflictWords[r.flow.OnConflict]})
+		r.notify(Event{Kind: EventConflict, Code: foreignCode, Count: count, Sample: r.foreignText(first) + ": " + conflictWords[r.flow.OnConflict]})
 	}
 }

@@ -119,6 +119,30 @@ func TestForeignChanges(t *testing.T) {
 	}
 }
 
+// TestReleaseOfAForeignChange: a person lets it be set right; the next one asks again.
+func TestReleaseOfAForeignChange(t *testing.T) {
+	t.Parallel()
+	d := newTwoWay(t, "on_conflict = hold")
+	d.order("A", 1, "Ann")
+	d.both("orders")
+	d.both("zback")
+	for qty := range 2 {
+		d.edit(d.sales, "A", "qty", 7+qty)
+		d.both("zback")
+		d.both("orders")
+		d.want("what waits", d.open(), "A held foreign_change")
+		d.with(func(e *engine.Engine, _ *state.DB) {
+			released, err := e.Release(context.Background(), "orders", d.id("A"), engine.Actor{Name: "eve"}, "a slip")
+			if err != nil || len(released.Rules) != 1 || released.Run.Counts[engine.Updated] != 1 {
+				t.Fatalf("%+v, %v", released, err)
+			}
+		})
+		d.want("the ERP", d.sold(), "A 1 Ann - -")
+		d.want("what waits", d.open(), "")
+		d.both()
+	}
+}
+
 // TestForeignChangesAreReportedOnce: and set right once, and told in the plan before.
 func TestForeignChangesAreReportedOnce(t *testing.T) {
 	t.Parallel()

@@ -31,7 +31,7 @@ func (e *Engine) Release(ctx context.Context, flow, exception string, actor Acto
 		if err := mayRelease(f, o); err != nil {
 			return err
 		}
-		holding, err := e.holding(ctx, f, o)
+		holding, foreign, err := e.holding(ctx, f, o)
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,12 @@ func (e *Engine) Release(ctx context.Context, flow, exception string, actor Acto
 			}
 			released.Rules = append(released.Rules, rule.Name)
 		}
-		if err := keepRelease(l, o, holding, actor, why); err != nil {
+		passes := identities(holding)
+		if foreign {
+			passes = append(passes, foreignIdentity)
+			released.Rules = append(released.Rules, foreignCode)
+		}
+		if err := keepRelease(l, o, passes, actor, why); err != nil {
 			return err
 		}
 		released.Key = openKeyText(f, o)
@@ -82,30 +87,34 @@ func mayRelease(f *rules.Flow, o *OpenRecord) error {
 	return nil
 }
 
-// holding returns the rules that hold the record now. Nothing is written to learn it.
-func (e *Engine) holding(ctx context.Context, f *rules.Flow, o *OpenRecord) ([]*rules.Rule, error) {
+// holding returns the rules that hold the record now, and whether a foreign change
+// does. Nothing is written to learn it.
+func (e *Engine) holding(ctx context.Context, f *rules.Flow, o *OpenRecord) (holding []*rules.Rule, foreign bool, err error) {
 	it, err := e.foresee(ctx, f, o)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case it.outcome == Superseded:
-		return nil, refuse("", "stale: a newer version of exception %s was delivered", o.Exception)
+		return nil, false, refuse("", "stale: a newer version of exception %s was delivered", o.Exception)
 	case it.outcome == Rejected:
-		return nil, refuse("", "exception %s is rejected now: %s", o.Exception, it.reason().Message)
+		return nil, false, refuse("", "exception %s is rejected now: %s", o.Exception, it.reason().Message)
 	case it.outcome != Held:
-		return nil, nil // what it waited for is there: it goes as it is
+		return nil, false, nil // what it waited for is there: it goes as it is
 	}
-	var holding []*rules.Rule
 	for _, failure := range it.verdict.Failures {
+		if failure.Code == foreignCode { // on_conflict = hold asks whoever may act
+			foreign = true
+			continue
+		}
 		rule := ruleNamed(f, failure.Rule)
 		if rule == nil {
-			return nil, refuse("", "no rule holds exception %s, so nobody can release it: %s", o.Exception, failure.Message)
+			return nil, false, refuse("", "no rule holds exception %s, so nobody can release it: %s", o.Exception, failure.Message)
 		}
 		if rule.OnFail == rules.Hold {
 			holding = append(holding, rule)
 		}
 	}
-	return holding, nil
+	return holding, foreign, nil
 }
 
 func ruleNamed(f *rules.Flow, name string) *rules.Rule {
@@ -167,22 +176,28 @@ func orNone(groups []string) string {
 	return strings.Join(groups, ", ")
 }
 
+func identities(holding []*rules.Rule) []record.Hash {
+	var passes []record.Hash
+	for _, rule := range holding {
+		passes = append(passes, rule.Identity())
+	}
+	return passes
+}
+
 // keepRelease makes a release durable.
-func keepRelease(l Ledger, o *OpenRecord, holding []*rules.Rule, actor Actor, why string) error {
+func keepRelease(l Ledger, o *OpenRecord, passes []record.Hash, actor Actor, why string) error {
 	entries := make([]Entry, 1)
 	if err := l.Find([]record.Key{o.Key}, entries); err != nil {
 		return fmt.Errorf("look up what is released: %w", err)
 	}
-	if len(holding) == 0 {
+	if len(passes) == 0 {
 		return nil
 	}
 	entry := &entries[0]
 	if entry.Released != entry.Stopped {
 		entry.Released, entry.Passes = entry.Stopped, nil
 	}
-	for _, rule := range holding {
-		entry.Passes = append(entry.Passes, rule.Identity())
-	}
+	entry.Passes = append(entry.Passes, passes...)
 	o.By, o.Why = actor.Name, why
 	return settleAct(l, &Settlement{Entries: []KeyEntry{{o.Key, *entry}}, Open: []OpenRecord{*o}})
 }

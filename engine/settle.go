@@ -157,6 +157,7 @@ func (d *deliverer) delivered(it *item) {
 	if it.conflict != nil {
 		e.Shown = it.conflict.shown
 	}
+	e.endForeignRelease()
 	if d.versioned {
 		e.Version = it.record[d.flow.From.Entity.Version]
 	}
