@@ -20,7 +20,8 @@ import (
 // logName names the files of the log in the state directory.
 const logName = "audit"
 
-// Act is one line: an act that begins, or, with Ended, what came of it.
+// Act is one line: an act that begins, or, with Ended, what came of it. Where it named
+// many records, lines with nothing else stand before the last.
 type Act struct {
 	ID      string          `json:"id"`
 	Time    time.Time       `json:"time"`
@@ -69,12 +70,23 @@ func (l *Log) Begin(a *Act) error {
 	return l.append(a)
 }
 
+// mostRecords is how many records one line names: an act may name all that wait, and
+// a line must stay one that can be read.
+const mostRecords = 10_000
+
 // End writes what came of an act.
 func (l *Log) End(a *Act, result json.RawMessage, records []Record, failed error) error {
-	end := Act{ID: a.ID, Time: l.Now().UTC(), Ended: true, Result: result, Records: records}
+	end := Act{ID: a.ID, Time: l.Now().UTC(), Ended: true, Result: result}
 	if failed != nil {
 		end.Error = failed.Error()
 	}
+	for len(records) > mostRecords {
+		if err := l.append(&Act{ID: a.ID, Time: end.Time, Records: records[:mostRecords]}); err != nil {
+			return err
+		}
+		records = records[mostRecords:]
+	}
+	end.Records = records
 	return l.append(&end)
 }
 
@@ -127,12 +139,13 @@ func Read(dir string) iter.Seq2[Act, error] {
 // fold adds a line to the acts before it. Acts go on side by side, so a result may
 // stand some lines behind its act.
 func fold(begun []Act, a *Act) []Act {
-	if !a.Ended {
+	if !a.Ended && a.Act != "" {
 		return append(begun, *a)
 	}
 	for i, before := range slices.Backward(begun) {
 		if before.ID == a.ID {
-			begun[i].Ended, begun[i].Result, begun[i].Records, begun[i].Error = true, a.Result, a.Records, a.Error
+			begun[i].Ended, begun[i].Result, begun[i].Error = a.Ended, a.Result, a.Error
+			begun[i].Records = append(begun[i].Records, a.Records...)
 			break
 		}
 	}

@@ -1,9 +1,12 @@
 package audit_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -100,6 +103,38 @@ func TestTornAct(t *testing.T) {
 		all := acts(t, dir)
 		if len(all) != 2 || all[0].Act != "pause" || all[1].Act != "resume" {
 			t.Fatalf("cut at %d of %d: %+v", cut, len(text), all)
+		}
+	}
+}
+
+// TestManyRecords: an act that named very many records is one act, in lines that can
+// be read.
+func TestManyRecords(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	log := open(t, dir)
+	act := &audit.Act{Act: "dismiss"}
+	if err := log.Begin(act); err != nil {
+		t.Fatal(err)
+	}
+	named := make([]audit.Record, 25_001)
+	for i := range named {
+		named[i] = audit.Record{Flow: "orders", Entity: "order", Key: strconv.Itoa(i), Exception: "x" + strconv.Itoa(i), Became: "dismissed"}
+	}
+	if err := errors.Join(log.End(act, []byte("{}"), named, nil), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	all := acts(t, dir)
+	if len(all) != 1 || !all[0].Ended || !slices.Equal(all[0].Records, named) {
+		t.Fatalf("%d acts, the first with %d records", len(all), len(all[0].Records))
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(text) {
+		if len(line) > 2<<20 {
+			t.Errorf("a line of %d bytes", len(line))
 		}
 	}
 }

@@ -37,15 +37,17 @@ func acting[Q, A any](name string, f func(*Service, context.Context, engine.Acto
 	}
 }
 
-// naming is an answer that tells which records an act named.
-type naming interface{ named() []audit.Record }
+// naming is an answer that tells which records an act named, and what else came of it.
+type naming interface {
+	named() (rest any, records []audit.Record)
+}
 
 func (s *Service) endAct(act *audit.Act, answer any, failed error) error {
 	var result []byte
 	var records []audit.Record
 	if failed == nil {
 		if n, ok := answer.(naming); ok {
-			records = n.named()
+			answer, records = n.named()
 		}
 		var err error
 		if result, err = json.Marshal(answer); err != nil {

@@ -96,8 +96,8 @@ type Judged struct {
 type FlowJudged struct {
 	Flow     string           `json:"flow"`
 	Chosen   int              `json:"chosen"`
-	Outcomes map[string]int64 `json:"outcomes"` // of those that were judged
-	Records  []RecordJudged   `json:"records"`  // the first of them
+	Outcomes map[string]int64 `json:"outcomes"`          // of those that were judged
+	Records  []RecordJudged   `json:"records,omitempty"` // the first of them
 	Released []string         `json:"released,omitempty"`
 	Paused   string           `json:"paused,omitempty"`
 	Failed   string           `json:"failed,omitempty"` // the system that ended it early
@@ -121,13 +121,15 @@ func (f *FlowJudged) Judged() (n int64) {
 	return n
 }
 
-func (j *Judged) named() (all []audit.Record) {
-	for i := range j.Flows {
-		for _, r := range j.Flows[i].Records {
-			all = append(all, audit.Record{Flow: j.Flows[i].Flow, Entity: r.Entity, Key: r.Key, Exception: r.Exception, Became: r.Outcome.String()})
+func (j *Judged) named() (rest any, all []audit.Record) {
+	flows := slices.Clone(j.Flows)
+	for i := range flows {
+		for _, r := range flows[i].Records {
+			all = append(all, audit.Record{Flow: flows[i].Flow, Entity: r.Entity, Key: r.Key, Exception: r.Exception, Became: r.Outcome.String()})
 		}
+		flows[i].Records = nil
 	}
-	return all
+	return &Judged{Flows: flows}, all
 }
 
 func judged(s *engine.Summary, chosen int) FlowJudged {
@@ -203,7 +205,9 @@ type Dismissed struct {
 	InDoubt    int            `json:"in_doubt,omitempty"` // those that cannot be dismissed
 }
 
-func (d *Dismissed) named() []audit.Record { return d.Exceptions }
+func (d *Dismissed) named() (rest any, all []audit.Record) {
+	return map[string]int{"dismissed": len(d.Exceptions), "in_doubt": d.InDoubt}, d.Exceptions
+}
 
 // Dismiss closes exceptions with a reason.
 func (s *Service) Dismiss(_ context.Context, actor engine.Actor, q *Choice) (*Dismissed, error) {
