@@ -27,6 +27,7 @@ type batch struct {
 	unit     bool // one item: a whole part that was refused
 	end      bool // nothing comes behind it in its part
 	final    bool // nothing comes behind it in this run: the source has ended
+	atLimit  bool // nothing comes behind it in this run: as many records were read as one may
 	items    []item
 	order    []int32 // items by key, then by place: what a sorted ledger walk needs
 

@@ -33,6 +33,8 @@ func (r *run) read(ctx, work context.Context, out chan<- *batch) error {
 	}
 	err := rd.readAll(ctx)
 	if err != nil && ctx.Err() == nil {
+		// The decider may see the end of the stream before the run is called off.
+		r.pass.unread = "reading it ended with an error"
 		return err
 	}
 	if ctx.Err() != nil {
@@ -79,7 +81,7 @@ func (rd *reader) readAll(ctx context.Context) error {
 			return err
 		}
 		if rd.left == 0 || ctx.Err() != nil {
-			rd.summary.Limited, rd.atLimit = true, rd.left == 0
+			rd.summary.Limited = true
 			return nil
 		}
 	}
@@ -202,7 +204,7 @@ func (rd *reader) flush(final bool) error {
 	if last == nil {
 		last = &batch{again: true}
 	}
-	last.final = final
+	last.final, last.atLimit = final, rd.left == 0
 	return rd.emit(last)
 }
 

@@ -180,7 +180,6 @@ type run struct {
 	intents   map[record.Key]record.Fingerprint // the same, by key
 	suspected map[record.Key]bool               // to be compared when they are read
 	loose     bool                              // a run before this one left its pass or its guard without an end
-	atLimit   bool                              // as many records were read as one run may
 	guard     guard
 	counted   GuardState // how the guard stood before this run
 	pass      *pass

@@ -28,6 +28,7 @@ type settler struct {
 	began     bool             // a transaction was made
 	settled   bool             // a batch was settled
 	final     bool             // the source has ended, and all of it came by
+	atLimit   bool             // the run has ended, and all of it came by
 	tripped   *batch           // the batch the guard stopped
 	failure   error            // why nothing more is announced
 	left      *Intent          // of the run before: what of it was not looked up yet (R5)
@@ -97,13 +98,13 @@ func (s *settler) take(b *batch, more bool) {
 	case b.empty():
 		s.accountWaited(b)
 		s.inflight.leave(b)
-		s.final = b.final
+		s.final, s.atLimit = b.final, b.atLimit
 	default:
 		if s.failure = s.checkRoom(); s.failure != nil {
 			s.in = nil
 			return
 		}
-		s.final = b.final
+		s.final, s.atLimit = b.final, b.atLimit
 		b.changes = b.changed()
 		b.intent = s.intentOf(b)
 		s.next = append(s.next, b)

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,12 @@ func TestAbsenceThatMeansNothing(t *testing.T) {
 		"empty":   func(d *desk) { d.remove("A", "C", "D", "E"); d.run() },
 		"no key":  func(d *desk) { d.order(nil, 1); d.run() },
 		"a key":   func(d *desk) { d.plan(engine.PlanOptions{Keys: []string{"A"}}) },
+		"an error behind most of it": func(d *desk) { // what is missing would be within the guard
+			d.text.size, d.text.flow = 1, strings.Replace(deletes, "2", "4", 1)
+			d.failingRead(3)
+			d.try(engine.RunOptions{})
+			d.shopFaults = &connectortest.Faults{}
+		},
 		"an error": func(d *desk) {
 			d.failingRead(1)
 			d.try(engine.RunOptions{})
