@@ -248,3 +248,23 @@ func TestMatchDeleted(t *testing.T) {
 	d.want("vanished", d.both("ashop"), "ashop: 1 deleted, 1 unchanged")
 	d.want("the ERP", d.sold(), "3 DE2 - Bob - -")
 }
+
+// TestMatchSideBySide: what one flow created is linked before the other, which read it
+// meanwhile, decides about it: also a customer that nothing could match is created once.
+func TestMatchSideBySide(t *testing.T) {
+	t.Parallel()
+	for _, mail := range []string{"-", "a@x"} {
+		d := newMatching(t, "", "")
+		d.text.whole = strings.ReplaceAll(d.text.whole, "attempts = 2", "attempts = 1000000")
+		d.order(nil, nil, map[bool]any{true: mail}[mail != "-"], "Ann")
+		d.erpFaults.Fail = func(c connectortest.Call) *connectortest.Fault {
+			if c.Op == "read" && d.sales.Len() == 0 { // the ERP is read when Ann was just created there
+				return &connectortest.Fault{Err: &connectors.Error{Class: connectors.Down, Op: c.Op, Err: errors.New("busy")}}
+			}
+			return nil
+		}
+		d.want("side by side", d.both(), "ashop: 1 created\nberp: 1 unchanged")
+		d.want("the ERP", d.sold(), fmt.Sprintf("1 - %s Ann - -", mail))
+		d.want("the shop", d.inShop(), fmt.Sprintf("1 - %s Ann -", mail))
+	}
+}

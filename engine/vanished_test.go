@@ -16,6 +16,9 @@ import (
 
 const deletes = "delete = true\n guard {\n deletes = 2\n rejects = \"100%\"\n}"
 
+// deletesAll stops no delete: only that absence is not judged keeps what is there.
+const deletesAll = "delete = true\n guard {\n deletes = \"100%\"\n rejects = \"100%\"\n}"
+
 // newVanishing is a desk with the orders A to E, delivered.
 func newVanishing(t *testing.T, text rulesetText) *desk {
 	if text.size == 0 {
@@ -106,7 +109,7 @@ func TestAbsenceThatMeansNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newVanishing(t, rulesetText{flow: deletes})
+			d := newVanishing(t, rulesetText{flow: deletesAll})
 			before := d.sold()
 			d.remove("B")
 			pass(d)
@@ -141,7 +144,7 @@ func TestInterruptedPass(t *testing.T) {
 	for name, restarted := range map[string]bool{"goes on": false, "restarted": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newVanishing(t, rulesetText{flow: deletes, size: 1})
+			d := newVanishing(t, rulesetText{flow: deletesAll, size: 1})
 			d.remove("B")
 			interrupt, stop := context.WithCancel(context.Background())
 			reads := 0
