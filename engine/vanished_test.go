@@ -3,6 +3,8 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -237,4 +239,51 @@ func TestSweep(t *testing.T) {
 	}
 	d.clock.move(24 * time.Hour)
 	d.want("the next one", d.run(), "4 unchanged")
+}
+
+// TestAbsenceWhereOnlySomeIsRead: a source that tells what is new, as files and a cursor
+// do, says nothing of the records it does not tell again.
+func TestAbsenceWhereOnlySomeIsRead(t *testing.T) {
+	t.Parallel()
+	put := func(d *desk, name, rows string) {
+		if err := os.WriteFile(filepath.Join(d.dir, "out", name), []byte("no,qty\n"+rows), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dropped := strings.NewReplacer("3s", "0s", "mode  = observe", "mode  = live\n"+deletesAll, `every = "1h"`, "").Replace(filesFlow)
+	for name, test := range map[string]struct {
+		text  rulesetText
+		first func(*desk)
+		then  func(*desk)
+		want  string
+	}{
+		"another file": {rulesetText{more: dropped, mode: "observe"}, func(d *desk) { put(d, "1.csv", "A,1\nB,2\n") }, func(d *desk) { put(d, "2.csv", "C,3\n") }, "drops: 1 created"},
+		"a file in place of another": {rulesetText{more: dropped, mode: "observe"}, func(d *desk) { put(d, "1.csv", "A,1\nB,2\n") }, func(d *desk) {
+			put(d, "2.csv", "C,3\n")
+			if err := os.Remove(filepath.Join(d.dir, "out", "1.csv")); err != nil {
+				t.Fatal(err)
+			}
+		}, "drops: 1 created"},
+		"a cursor": {rulesetText{shop: `cursor = "qty"`, flow: deletesAll}, func(d *desk) {
+			d.order("A", 1)
+			d.order("B", 2)
+		}, func(d *desk) {
+			d.remove("A")
+			d.order("C", 3)
+		}, "orders: 1 created"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, test.text)
+			flow, _, _ := strings.Cut(test.want, ":")
+			test.first(d)
+			d.both(flow)
+			test.then(d)
+			if got := d.both(flow); !strings.HasPrefix(got, test.want) {
+				t.Errorf("run: %s, want %s", got, test.want)
+			}
+			d.both(flow)
+			d.want("the ERP", d.sold(), "A 1 - - -\nB 2 - - -\nC 3 - - -")
+		})
+	}
 }
