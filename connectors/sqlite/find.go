@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,9 @@ const maxMarks = 1000
 func (t *table) lookUp(db *sqlitedb.Conn, columns []string, keys [][]record.Value, selected []string, found func(at int, stmt *sqlitedb.Stmt, offset int)) error {
 	if len(keys) == 0 || len(columns) == 0 {
 		return nil
+	}
+	if none, err := t.noneBetween(db, columns, keys); err != nil || none {
+		return err
 	}
 	asked := make(map[string][]int, len(keys))
 	var buf []byte
@@ -45,6 +49,33 @@ func (t *table) lookUp(db *sqlitedb.Conn, columns []string, keys [][]record.Valu
 		}
 	}
 	return nil
+}
+
+// noneBetween reports whether the table has no row from the least to the greatest
+// key, where one look into an index tells that. Keys that grow are new more often
+// than not, and asking for each would cost as much as writing half of them.
+func (t *table) noneBetween(db *sqlitedb.Conn, columns []string, keys [][]record.Value) (bool, error) {
+	column := strings.ToLower(columns[0])
+	if len(columns) > 1 || len(keys) < 2 || keys[0][0].Kind() != record.String || !t.textual[column] || !t.ordered[column] {
+		return false, nil
+	}
+	least, greatest := keys[0][0].Str(), keys[0][0].Str()
+	for _, key := range keys {
+		if key[0].Kind() != record.String {
+			return false, nil
+		}
+		least, greatest = min(least, key[0].Str()), max(greatest, key[0].Str())
+	}
+	// A text that equals a key in another order of texts is no answer to it anyway.
+	name := quote(columns[0]) + " COLLATE BINARY"
+	stmt, err := db.Prepare("SELECT 1 FROM " + t.from() + " WHERE " + name + " >= ? AND " + name + " <= ? LIMIT 1")
+	if err != nil {
+		return false, err
+	}
+	stmt.BindText(1, least)
+	stmt.BindText(2, greatest)
+	some, err := stmt.Step()
+	return !some, errors.Join(err, stmt.Reset())
 }
 
 func (t *table) lookUpChunk(db *sqlitedb.Conn, columns []string, keys [][]record.Value, selected []string, row func(*sqlitedb.Stmt)) error {

@@ -25,6 +25,7 @@ type table struct {
 	checked  bool
 	columns  []string
 	textual  map[string]bool // columns of TEXT affinity
+	ordered  map[string]bool // columns that begin an index in the order of their bytes
 	rowid    bool            // it has one: the last word in any order
 }
 
@@ -101,7 +102,7 @@ func (t *table) learn(db *sqlitedb.Conn) error {
 	if t.settings().Table == "" {
 		return nil
 	}
-	if err := t.affinities(db); err != nil {
+	if err := errors.Join(t.affinities(db), t.orders(db)); err != nil {
 		return err
 	}
 	probe, _, err := db.PrepareTransient("SELECT rowid FROM " + t.from() + " LIMIT 0")
@@ -130,6 +131,24 @@ func (t *table) affinities(db *sqlitedb.Conn) error {
 		declared := strings.ToUpper(stmt.ColumnText(1))
 		isText := strings.Contains(declared, "CHAR") || strings.Contains(declared, "CLOB") || strings.Contains(declared, "TEXT")
 		t.textual[strings.ToLower(stmt.ColumnText(0))] = isText && !strings.Contains(declared, "INT")
+	}
+}
+
+// orders notes the columns that begin an index in the order of their bytes.
+func (t *table) orders(db *sqlitedb.Conn) error {
+	t.ordered = make(map[string]bool)
+	stmt, _, err := db.PrepareTransient("SELECT x.name FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x WHERE x.seqno = 0 AND x.coll = 'BINARY' AND NOT l.partial AND x.name IS NOT NULL")
+	if err != nil {
+		return err
+	}
+	parts := strings.Split(t.settings().Table, ".")
+	stmt.BindText(1, parts[len(parts)-1])
+	for {
+		more, err := stmt.Step()
+		if err != nil || !more {
+			return errors.Join(err, stmt.Finalize())
+		}
+		t.ordered[strings.ToLower(stmt.ColumnText(0))] = true
 	}
 }
 
