@@ -31,10 +31,11 @@ type reloader struct {
 	logAs   func(*rules.Ruleset)        // makes the log what the ruleset wants
 	hangup  func(context.Context) error // looks at once, as somebody's act
 
-	mu     sync.Mutex // one look at a time; the fields below
-	seen   string     // digest of the files looked at last
-	failed *control.Failed
-	at     time.Time // of the last replacement
+	looking sync.Mutex // one look at a time
+	mu      sync.Mutex // the fields below, which a look writes: whoever asks for the status waits for no reading
+	seen    string     // digest of the files looked at last
+	failed  *control.Failed
+	at      time.Time // of the last replacement
 }
 
 // watch looks again whenever the directory may have changed, until ctx ends.
@@ -92,8 +93,8 @@ func (r *reloader) wrong() bool {
 // right; otherwise the old one goes on running (promise 6). With reopen, connectors
 // are opened anew even if nothing changed.
 func (r *reloader) look(ctx context.Context, reopen bool) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.looking.Lock()
+	defer r.looking.Unlock()
 	files, err := watch.ReadStable(ctx, 0, func() ([]load.File, error) { return load.Read(r.dir) }, sameFiles)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -130,13 +131,13 @@ func (r *reloader) take(files []load.File, digest string, reopen bool) error {
 	case r.state(set) != r.state(running):
 		return r.fail(digest, 1, fmt.Sprintf("the state cannot move from %s to %s while headgate runs: move it back, or restart headgate", r.state(running), r.state(set)), nil)
 	}
-	r.seen = digest
 	r.engine.Apply(set, reopen)
 	r.alerts.Apply(set.Alerts)
 	r.logAs(set)
+	r.note(func() { r.seen = digest })
 	r.mended()
 	if digest != running.Digest || reopen {
-		r.at = time.Now()
+		r.note(func() { r.at = time.Now() })
 		r.log.Info("ruleset replaced", "from", running.Digest, "to", digest, "connectors_reopened", reopen)
 	}
 	return nil
@@ -145,13 +146,14 @@ func (r *reloader) take(files []load.File, digest string, reopen bool) error {
 // fail keeps why the files are not what runs, and tells it once.
 func (r *reloader) fail(digest string, mistakes int, text string, diags load.Diagnostics) error {
 	told := digest == r.seen && r.failed != nil
-	r.seen = digest
 	if !told {
 		since := time.Now()
 		if r.failed != nil {
 			since = r.failed.Since
 		}
-		r.failed = &control.Failed{Since: since, Mistakes: mistakes, Diagnostics: text}
+		r.note(func() {
+			r.seen, r.failed = digest, &control.Failed{Since: since, Mistakes: mistakes, Diagnostics: text}
+		})
 		r.alerts.Note(engine.Event{Kind: "reload_failed", Sample: firstLine(text), Time: since})
 		r.log.Error("ruleset not replaced: the old one goes on running", "running", r.engine.Ruleset().Digest, "mistakes", mistakes)
 		for _, d := range diags {
@@ -172,8 +174,15 @@ func firstLine(text string) string {
 func (r *reloader) mended() {
 	if r.failed != nil {
 		r.log.Info("the files of the ruleset are right again", "wrong_since", r.failed.Since)
-		r.failed = nil
+		r.note(func() { r.failed = nil })
 	}
+}
+
+// note writes what the status tells, for the look that goes on.
+func (r *reloader) note(write func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	write()
 }
 
 // tell says how the files compare with what runs.
