@@ -216,6 +216,9 @@ func (r *run) pause(kind Pause, why string) error {
 	if err := r.ledger.Settle(&Settlement{Header: &header}); err != nil {
 		return err
 	}
+	if r.observer != nil {
+		return nil // a plan pauses nothing
+	}
 	r.log.Error("flow paused", "why", why)
 	r.notify(Event{Kind: EventPaused, Sample: why})
 	return nil

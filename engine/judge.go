@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func (j *judge) opens(ctx context.Context, b *batch) error {
 		if it.open.Broken != "" {
 			it.broken = it.open.Broken
 			copy(it.digest[:], it.open.Key[1:])
-			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: it.broken, Message: "the row was broken when it was read"})
+			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: it.broken, Message: cmp.Or(it.open.Damage, "the row was broken when it was read")})
 		}
 	}
 	return j.items(ctx, b)

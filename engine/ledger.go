@@ -59,6 +59,7 @@ type OpenRecord struct {
 	Row       record.Row // as read, by the columns of Columns
 	Columns   []string   // the resource's columns when it was read
 	Broken    string     // the code of the row's own error, when it could not be read whole
+	Damage    string     // that error, as it was told when the row was read
 	Digest    string     // of the flow that judged it last
 	Code      string     // of the reason it waits for: the first of the worst
 	Rule      string     // of that reason; "": no rule gave it

@@ -53,7 +53,7 @@ type FlowStatus struct {
 	Failures int       // runs that a system ended, one after another
 	Failing  error     // why the last run failed, or nil
 	Runs     int64     // that ended
-	Success  time.Time // when the last run ended that no system ended; zero: none yet
+	Success  time.Time // when the last run that read the source ended and neither a system nor a pause ended it; zero: none yet
 	CaughtUp time.Time // when the last run began that reached the end of its source; zero: none yet
 	Last     Summary   // of the last run
 }
@@ -197,7 +197,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // ended takes note of a run and says when the next one is due. One that judged only
-// what waits says nothing of the source.
+// what waits says nothing of the source: it does not end the failing of a flow.
 func (e *Engine) ended(f *scheduled, s Summary, waiting bool) {
 	e.plan.mu.Lock()
 	defer e.plan.mu.Unlock()
@@ -211,13 +211,16 @@ func (e *Engine) ended(f *scheduled, s Summary, waiting bool) {
 	switch {
 	case s.Err != nil:
 		f.Failures, f.Failing = f.Failures+1, s.Err
-	case !interrupted:
-		f.Failures, f.Failing, f.Success = 0, nil, now
+	case !interrupted && !waiting:
+		f.Failures, f.Failing = 0, nil
+		if s.Paused == "" {
+			f.Success = now
+		}
 	}
 	if s.Err == nil && !s.Limited && s.Paused == "" && !waiting {
 		f.CaughtUp = f.Began
 	}
-	e.tell(f, &s)
+	e.tell(f, &s, waiting)
 	f.again = f.judgeAgain(now, &s)
 	switch {
 	case waiting && interrupted:
@@ -302,11 +305,14 @@ func (f *scheduled) regular(now time.Time) time.Time {
 
 // tell logs what changed: that a flow fails, that it is well again, that it is
 // paused; and what it did, when it did anything.
-func (e *Engine) tell(f *scheduled, s *Summary) {
+func (e *Engine) tell(f *scheduled, s *Summary, waiting bool) {
 	log := e.Log.With("flow", f.Flow)
 	trouble := ""
-	if s.Err != nil {
+	switch {
+	case s.Err != nil:
 		trouble = s.Err.Error()
+	case waiting:
+		trouble = f.told
 	}
 	switch {
 	case trouble != "" && f.told == "":

@@ -448,3 +448,40 @@ func TestRefusedInALongInterval(t *testing.T) {
 	d.want("the ERP", d.sold(), "A 1 - - -")
 	d.want("what waits", d.open(), "")
 }
+
+// TestWaitingEndsNoFailing: a run that only judges again what waits does not ask the
+// source, so its success does not end the failing of the flow: nobody is told that it
+// recovered before the source was read.
+func TestWaitingEndsNoFailing(t *testing.T) {
+	t.Parallel()
+	var down atomic.Bool
+	text := rulesetText{flow: "every = \"24h\"\n" + allRejects, entity: knownCustomer, more: strings.Replace(customersLookup, "1m", "4s", 1), size: 10}
+	d := start(t, text, func(d *running) {
+		d.order("A", 1, "Ann")
+		d.shopFaults = &connectortest.Faults{Fail: func(connectortest.Call) *connectortest.Fault {
+			if !down.Load() {
+				return nil
+			}
+			return &connectortest.Fault{Err: &connectors.Error{Class: connectors.Denied, Op: "read", Err: errors.New("the shop is shut")}}
+		}}
+	})
+	first := d.runs(1)
+	down.Store(true)
+	d.engine.Kick("orders")
+	failed := d.runs(2)
+	down.Store(false) // the lookup is in the same system
+	d.customers.Insert(cells("Ann", 1)...)
+	d.pass(4 * time.Second)
+	judged := d.runs(3)
+	d.want("when Ann is there", d.sold(), "A 1 Ann - -")
+	if failed.Failing == nil || judged.Failing == nil || judged.Due != failed.Due || judged.Success != first.Success {
+		t.Errorf("first %+v, failed %+v, judged what waits %+v", first, failed, judged)
+	}
+	if n := d.log.count("flow recovered"); n != 0 {
+		t.Errorf("logged %d times that it recovered", n)
+	}
+	d.pass(time.Second)
+	if f := d.runs(4); f.Failing != nil || d.log.count("flow recovered") != 1 {
+		t.Errorf("%+v", f)
+	}
+}

@@ -223,6 +223,9 @@ func (d *deliverer) openRecord(it *item, before *OpenRecord) *OpenRecord {
 	if it.open != nil { // also of other content
 		open.Missing = it.open.MissingSince()
 	}
+	if it.broken != "" {
+		open.Damage = reason.Message
+	}
 	if before != nil {
 		open.Since, open.Attempts, open.By, open.Why = before.Since, before.Attempts+1, before.By, before.Why
 		if before.Rule == reason.Rule {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -63,6 +64,10 @@ func (a *app) init(dir string) error {
 	return nil
 }
 
+// initialAge is how long ago init says its files were written: a sample that is read
+// at once, and not after it has settled, shows at once what a plan is.
+const initialAge = time.Minute
+
 // writeNew writes a file that must not be there yet.
 func writeNew(path string, content []byte) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
@@ -70,5 +75,9 @@ func writeNew(path string, content []byte) error {
 		return err
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Close())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	then := time.Now().Add(-initialAge)
+	return os.Chtimes(path, then, then)
 }

@@ -152,7 +152,7 @@ func totalLine(plan *control.Plan) string {
 		parts = []string{"nothing to do"}
 	}
 	text := fmt.Sprintf("%d read: %s. Nothing was written.", plan.Read, strings.Join(parts, ", "))
-	if plan.Limited {
+	if plan.Limited && plan.Paused == "" {
 		text += " There is more to read: --limit 0 reads all."
 	}
 	return text

@@ -80,7 +80,7 @@ func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 	if f.Hint != "" {
 		a.printf("  %s\n", oneLine(f.Hint))
 	}
-	if f.State == "paused" {
+	if f.State == "paused" && f.Hint == "" {
 		a.printf("  look with `headgate plan %s`, mend what is wrong, then `headgate resume %s`\n", f.Flow, f.Flow)
 	}
 	var times []string

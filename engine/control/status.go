@@ -135,6 +135,9 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 	if h.Paused != "" {
 		f.State, f.Why, f.Since = "paused", h.Paused, h.PausedAt
 	}
+	if h.Paused != "" && h.Pause == engine.PausedByIdentity {
+		f.Hint = fmt.Sprintf("`headgate resume %s --same-records` where only the address changed or it is pointed back, `--other-records` where it is another system", flow.Name)
+	}
 	counts, err := engine.GuardCounts(l, &h, flow.Guard, s.Now())
 	if err != nil {
 		return nil, fmt.Errorf("read the guard of flow %s: %w", flow.Name, err)
@@ -207,5 +210,8 @@ func (f *FlowStatus) now(live *engine.FlowStatus) {
 	}
 	if live.Failing != nil && f.Why == "" {
 		f.Why, f.Hint = live.Failing.Error(), connectors.HintOf(live.Failing)
+		if live.Running {
+			f.Why = "the last run failed: " + f.Why
+		}
 	}
 }

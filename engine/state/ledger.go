@@ -198,7 +198,7 @@ func (l *ledger) decodeOpen(k, v []byte) (engine.OpenRecord, error) {
 	}
 	return engine.OpenRecord{
 		Key: record.Key(k), Outcome: s.Outcome, Exception: s.Exception, Part: s.Part, Where: s.Where, Row: row, Columns: s.Columns,
-		Broken: s.Broken, Digest: s.Digest, Code: s.Code, Rule: s.Rule,
+		Broken: s.Broken, Damage: s.Damage, Digest: s.Digest, Code: s.Code, Rule: s.Rule,
 		Since: timeOf(s.Since), Ruled: timeOf(s.Ruled), Until: timeOf(s.Until), Sent: timeOf(s.Sent), Missing: timeOf(s.Missing),
 		Attempts: s.Attempts, By: s.By, Why: s.Why,
 	}, nil
@@ -207,7 +207,7 @@ func (l *ledger) decodeOpen(k, v []byte) (engine.OpenRecord, error) {
 func encodeOpen(o *engine.OpenRecord) ([]byte, error) {
 	return sealedJSON(storedOpen{
 		Outcome: o.Outcome, Exception: o.Exception, Part: o.Part, Where: o.Where, Row: record.AppendRow(nil, o.Row), Columns: o.Columns,
-		Broken: o.Broken, Digest: o.Digest, Code: o.Code, Rule: o.Rule,
+		Broken: o.Broken, Damage: o.Damage, Digest: o.Digest, Code: o.Code, Rule: o.Rule,
 		Since: nanosOf(o.Since), Ruled: nanosOf(o.Ruled), Until: nanosOf(o.Until), Sent: nanosOf(o.Sent), Missing: nanosOf(o.Missing),
 		Attempts: o.Attempts, By: o.By, Why: o.Why,
 	})

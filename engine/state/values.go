@@ -250,6 +250,7 @@ type storedOpen struct {
 	Columns                []string
 	Row                    []byte
 	Broken, Digest         string
+	Damage                 string `json:",omitempty"`
 	Code, Rule             string `json:",omitempty"`
 	Since, Ruled           int64
 	Until, Sent, Missing   int64 `json:",omitempty"`
