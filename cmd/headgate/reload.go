@@ -131,13 +131,17 @@ func (r *reloader) take(files []load.File, digest string, reopen bool) error {
 	case r.state(set) != r.state(running):
 		return r.fail(digest, 1, fmt.Sprintf("the state cannot move from %s to %s while headgate runs: move it back, or restart headgate", r.state(running), r.state(set)), nil)
 	}
-	r.engine.Apply(set, reopen)
+	replaced := digest != running.Digest || reopen
+	r.note(func() { // at once: whoever sees the new ruleset run sees since when
+		if r.seen = digest; replaced {
+			r.at = time.Now()
+		}
+		r.engine.Apply(set, reopen)
+	})
 	r.alerts.Apply(set.Alerts)
 	r.logAs(set)
-	r.note(func() { r.seen = digest })
 	r.mended()
-	if digest != running.Digest || reopen {
-		r.note(func() { r.at = time.Now() })
+	if replaced {
 		r.log.Info("ruleset replaced", "from", running.Digest, "to", digest, "connectors_reopened", reopen)
 	}
 	return nil
