@@ -122,6 +122,11 @@ func (e *Engine) Resume(flow string, options ResumeOptions) (*Resumed, error) {
 	return resumed, nil
 }
 
+// IdentityHint says how a flow goes on whose ledger belongs to other resources.
+func IdentityHint(flow string) string {
+	return fmt.Sprintf("`headgate resume %s --same-records` where only the address changed or it is pointed back, `--other-records` where it is another system", flow)
+}
+
 // mayResume refuses what would end no pause, or end it the wrong way.
 func mayResume(f *rules.Flow, h *Header, options *ResumeOptions) error {
 	moved := options.SameRecords || options.OtherRecords

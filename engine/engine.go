@@ -69,6 +69,7 @@ type Summary struct {
 	Batches   int64
 	Elapsed   time.Duration
 	Paused    string // why the flow is paused
+	Pause     Pause  // and who paused it
 	Limited   bool   // the run ended at its limit, not at the end of the source
 	Err       error  // why the run of this flow ended early: a system, never a record
 	Open      int64  // exceptions that wait now

@@ -261,7 +261,7 @@ func (r *run) finish(err error) {
 	s := &r.summary
 	s.Err = err
 	s.Elapsed = r.began.elapsed()
-	s.Paused = r.header.Paused
+	s.Paused, s.Pause = r.header.Paused, r.header.Pause
 	for _, stop := range r.stops {
 		s.Stops = append(s.Stops, *stop)
 	}

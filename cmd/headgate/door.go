@@ -38,7 +38,11 @@ func (a *app) door(ctx context.Context, what access) (control.Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.inside(set, what)
+	d, err := a.inside(set, what)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("%w\n  ask the daemon instead: become one of the group that may use its socket, or name it with --socket", err)
+	}
+	return d, err
 }
 
 // daemonDoor returns the door to a running daemon, nil where none runs: the one that

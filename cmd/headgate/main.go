@@ -59,13 +59,25 @@ func main() {
 
 // Main runs the command and returns its exit code.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go obey(signals, stop)
 	a := &app{out: os.Stdout, err: os.Stderr}
 	root := a.command()
 	err := root.ExecuteContext(ctx)
 	return a.finish(err)
+}
+
+// obey lets the first signal to end finish what is under way, and the second end the
+// process at once, however soon it comes.
+func obey(signals <-chan os.Signal, finish func()) {
+	<-signals
+	finish()
+	last := <-signals
+	signal.Reset(last)
+	_ = syscall.Kill(os.Getpid(), last.(syscall.Signal)) // as if nobody had listened
 }
 
 // finish says what went wrong, what to do about it, and with which code to leave.

@@ -179,7 +179,11 @@ func (a *app) printEnd(p painter, s *engine.Summary) {
 	}
 	if s.Paused != "" {
 		a.printf("  %s %s\n", p.red("PAUSED:"), oneLine(s.Paused))
-		a.printf("    look with `headgate plan %s`, mend what is wrong, then `headgate resume %s`\n", s.Flow, s.Flow)
+		if s.Pause == engine.PausedByIdentity {
+			a.printf("    %s\n", engine.IdentityHint(s.Flow))
+		} else {
+			a.printf("    look with `headgate plan %s`, mend what is wrong, then `headgate resume %s`\n", s.Flow, s.Flow)
+		}
 	}
 	if s.Err != nil {
 		a.printf("  %s %s\n", p.red("FAILED:"), oneLine(s.Err.Error()))
@@ -189,7 +193,11 @@ func (a *app) printEnd(p painter, s *engine.Summary) {
 		a.printf("    what was settled stays; the next run goes on behind it\n")
 	}
 	if s.Open > 0 {
-		a.printf("  %s wait for a person: `headgate exceptions list --flow %s`\n", p.yellow(counted(int(s.Open), "exception")), s.Flow)
+		wait := "wait"
+		if s.Open == 1 {
+			wait = "waits"
+		}
+		a.printf("  %s %s for a person: `headgate exceptions list --flow %s`\n", p.yellow(counted(int(s.Open), "exception")), wait, s.Flow)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"headgate/engine"
@@ -92,12 +93,21 @@ type Resumed struct {
 	Daemon bool              `json:"daemon"`           // it runs at once
 }
 
+// failing reports whether a system ended the last run of the flow.
+func (s *Service) failing(flow string) bool {
+	return slices.ContainsFunc(s.Engine.Schedule(), func(f engine.FlowStatus) bool { return f.Flow == flow && f.Failing != nil })
+}
+
 // Resume ends the pause of a flow.
 func (s *Service) Resume(_ context.Context, _ engine.Actor, q *ResumeRequest) (*Resumed, error) {
 	if _, err := s.flow(q.Flow); err != nil {
 		return nil, err
 	}
 	r, err := s.Engine.Resume(q.Flow, engine.ResumeOptions{Allow: q.Allow, SameRecords: q.SameRecords, OtherRecords: q.OtherRecords})
+	if err != nil && s.failing(q.Flow) {
+		s.Engine.Kick(q.Flow)
+		return nil, &Error{Message: err.Error(), Hint: "it was failing, and is tried again now"}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -136,7 +136,7 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 		f.State, f.Why, f.Since = "paused", h.Paused, h.PausedAt
 	}
 	if h.Paused != "" && h.Pause == engine.PausedByIdentity {
-		f.Hint = fmt.Sprintf("`headgate resume %s --same-records` where only the address changed or it is pointed back, `--other-records` where it is another system", flow.Name)
+		f.Hint = engine.IdentityHint(flow.Name)
 	}
 	counts, err := engine.GuardCounts(l, &h, flow.Guard, s.Now())
 	if err != nil {
