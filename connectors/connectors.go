@@ -48,11 +48,12 @@ type Columned interface{ ColumnNames() []string }
 
 // Tools are what a connector may use of the world.
 type Tools struct {
-	Now    func() time.Time
-	Wait   func(context.Context) error  // called before each request: the rate limit
-	Secret func(Secret) (string, error) // resolves a secret
-	Dir    string                       // the ruleset's directory, for relative paths
-	Root   *os.Root                     // Dir, opened; nil where there is none
+	Now     func() time.Time
+	Timeout time.Duration                // within which a system over a network must answer; 0: none
+	Wait    func(context.Context) error  // called before each request: the rate limit
+	Secret  func(Secret) (string, error) // resolves a secret
+	Dir     string                       // the ruleset's directory, for relative paths
+	Root    *os.Root                     // Dir, opened; nil where there is none
 }
 
 // Connector is an open connector.

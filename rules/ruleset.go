@@ -286,10 +286,9 @@ type Schedule interface {
 
 // Batch is the small lot a flow moves at a time.
 type Batch struct {
-	Size     int
-	Pause    time.Duration
-	PerRun   int // records; 0: no limit
-	InFlight int
+	Size   int
+	Pause  time.Duration
+	PerRun int // records; 0: no limit
 }
 
 // Guard limits what one run may do.

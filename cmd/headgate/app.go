@@ -138,7 +138,7 @@ func (a *app) opener(set *rules.Ruleset) func(*rules.Connector) (connectors.Conn
 	return func(c *rules.Connector) (connectors.Connector, error) {
 		for _, kind := range builtin.Kinds() {
 			if kind.Name == c.Type {
-				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Wait: waiter(c.Rate), Secret: a.secret, Dir: set.Dir})
+				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Timeout: c.Timeout, Wait: waiter(c.Rate), Secret: a.secret, Dir: set.Dir})
 			}
 		}
 		return nil, fmt.Errorf("no connector type is called %q", c.Type)

@@ -28,7 +28,7 @@ var errRow = errors.New("a row was refused")
 // is refused, the rows are tried one by one, each in a savepoint.
 func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
 	receipts := make([]connectors.Receipt, len(lot.Changes))
-	err := d.with(ctx, &d.writing, "write "+d.name(), func(db *pgx.Conn) error {
+	err := d.with(ctx, &d.writing, "write "+d.name(), func(ctx context.Context, db *pgx.Conn) error {
 		if err := d.check(ctx, db, names(d.resource.Write), d.resource.WriteKey, d.resource.Returning); err != nil {
 			return err
 		}
@@ -352,7 +352,7 @@ func (d *destination) Find(ctx context.Context, q connectors.Query) ([]connector
 	r := d.resource
 	selected := append(append(names(r.Write), names(r.Read)...), r.Returning...)
 	var found []connectors.Found
-	err := d.with(ctx, &d.reading, "find in "+d.name(), func(db *pgx.Conn) error {
+	err := d.with(ctx, &d.reading, "find in "+d.name(), func(ctx context.Context, db *pgx.Conn) error {
 		if err := d.check(ctx, db, selected, q.Of(r.WriteKey)); err != nil {
 			return err
 		}

@@ -163,7 +163,8 @@ func (c *connector) dsn() (string, error) {
 }
 
 // with runs f on the connection, which it opens first, and again after it broke.
-func (c *connector) with(ctx context.Context, k *conn, op string, f func(*pgx.Conn) error) error {
+func (c *connector) with(outer context.Context, k *conn, op string, f func(context.Context, *pgx.Conn) error) error {
+	ctx := outer
 	if c.tools.Wait != nil {
 		if err := c.tools.Wait(ctx); err != nil {
 			return err
@@ -171,6 +172,11 @@ func (c *connector) with(ctx context.Context, k *conn, op string, f func(*pgx.Co
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if c.tools.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(outer, c.tools.Timeout)
+		defer cancel()
+	}
 	if k.db == nil || k.db.IsClosed() {
 		config, err := c.config()
 		if err != nil {
@@ -180,9 +186,12 @@ func (c *connector) with(ctx context.Context, k *conn, op string, f func(*pgx.Co
 			return connectError(config, err)
 		}
 	}
-	err := f(k.db)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	err := f(ctx, k.db)
+	switch {
+	case err != nil && outer.Err() != nil:
+		return outer.Err()
+	case err != nil && ctx.Err() != nil: // pgx closed the connection: what it did is not known
+		return &connectors.Error{Class: connectors.Unclear, Op: op, Hint: "is it overloaded, or the network cut? `timeout` of the connector says how long to wait", Err: fmt.Errorf("no answer within %s", c.tools.Timeout)}
 	}
 	return classify(op, err)
 }

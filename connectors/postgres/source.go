@@ -45,7 +45,7 @@ func (s *source) Read(ctx context.Context, _ connectors.Part, after record.Posit
 		return nil, err
 	}
 	page := &keyset.Page{From: p}
-	err = s.with(ctx, &s.reading, "read "+s.name(), func(db *pgx.Conn) error {
+	err = s.with(ctx, &s.reading, "read "+s.name(), func(ctx context.Context, db *pgx.Conn) error {
 		if err := s.check(ctx, db, names(s.resource.Read), s.order()); err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func afterNulls(order []ordering, at []keyset.Literal) (string, []any) {
 // Get implements connectors.Getter.
 func (s *source) Get(ctx context.Context, columns []string, keys [][]record.Value) ([]connectors.Got, error) {
 	var got []connectors.Got
-	err := s.with(ctx, &s.reading, "look up in "+s.name(), func(db *pgx.Conn) error {
+	err := s.with(ctx, &s.reading, "look up in "+s.name(), func(ctx context.Context, db *pgx.Conn) error {
 		if err := s.check(ctx, db, names(s.resource.Read), columns); err != nil {
 			return err
 		}
