@@ -254,6 +254,11 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.beginPass(); err != nil {
 		return err
 	}
+	if !r.fromStart { // all of it is compared then
+		if err := r.awaitSuspects(); err != nil {
+			return fmt.Errorf("read what flow %s has to compare: %w", r.flow.Name, err)
+		}
+	}
 	return r.beginGuard()
 }
 

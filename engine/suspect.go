@@ -159,10 +159,9 @@ func (d *decider) shows(w *witness, e *Entry, it *item) bool {
 // them compared with the destination. Where it cannot be asked by key, they are
 // compared when they are read next.
 func (rd *reader) readSuspects(ctx context.Context) error {
-	columns := sourceKey(rd.flow.From)
-	getter, able := rd.source.(connectors.Getter)
-	if !able || columns == nil {
-		return rd.awaitSuspects()
+	getter, columns := rd.askedByKey()
+	if getter == nil {
+		return nil // they were noted when the run began
 	}
 	for after := record.Key(""); ctx.Err() == nil; {
 		keys, err := rd.ledger.Suspects(after, suspectPage)
@@ -188,19 +187,33 @@ func (rd *reader) readSuspects(ctx context.Context) error {
 	return nil
 }
 
-// awaitSuspects notes what is to be compared when it is read.
-func (rd *reader) awaitSuspects() error {
-	defer func() { rd.tellSuspected(len(rd.suspected)) }()
+// askedByKey returns the source where it can be asked for records by key, and by
+// which columns; else nil.
+func (r *run) askedByKey() (connectors.Getter, []string) {
+	columns := sourceKey(r.flow.From)
+	if getter, able := r.source.(connectors.Getter); able && columns != nil {
+		return getter, columns
+	}
+	return nil, nil
+}
+
+// awaitSuspects notes what is to be compared when it is read, where the source cannot
+// be asked for it. All stages of the run look there, so it is noted before they begin.
+func (r *run) awaitSuspects() error {
+	if getter, _ := r.askedByKey(); getter != nil {
+		return nil
+	}
+	defer func() { r.tellSuspected(len(r.suspected)) }()
 	for after := record.Key(""); ; {
-		keys, err := rd.ledger.Suspects(after, suspectPage)
+		keys, err := r.ledger.Suspects(after, suspectPage)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
-		if rd.suspected == nil {
-			rd.suspected = make(map[record.Key]bool)
+		if r.suspected == nil {
+			r.suspected = make(map[record.Key]bool)
 		}
 		for _, key := range keys {
-			rd.suspected[key] = true
+			r.suspected[key] = true
 		}
 		after = keys[len(keys)-1]
 	}
@@ -208,13 +221,13 @@ func (rd *reader) awaitSuspects() error {
 
 // tellSuspected tells that more records than before wait to be compared: their
 // source cannot be asked for them, so that may be long.
-func (rd *reader) tellSuspected(n int) {
-	if rd.observer != nil || !rd.engine.suspected.more(rd.ledgerName(), n) {
+func (r *run) tellSuspected(n int) {
+	if r.observer != nil || !r.engine.suspected.more(r.ledgerName(), n) {
 		return
 	}
 	const what = "records look otherwise than they were delivered; they are compared when their source is read again: at the next sweep, or rewind the flow"
-	rd.log.Warn(what, "records", n, "system", rd.summary.To)
-	rd.notify(Event{Kind: EventConflict, Code: "suspected", Count: int64(n), Sample: rd.summary.To + ": " + what})
+	r.log.Warn(what, "records", n, "system", r.summary.To)
+	r.notify(Event{Kind: EventConflict, Code: "suspected", Count: int64(n), Sample: r.summary.To + ": " + what})
 }
 
 // suspicions are how many records of each ledger waited to be compared when that was
