@@ -29,6 +29,7 @@ var varying = []struct {
 	{regexp.MustCompile(`oldest for \S+:`), "oldest for …:"},
 	{regexp.MustCompile(`\)  (waiting|running[^\n]*)\n`), ")  waiting\n"},
 	{regexp.MustCompile(`\d+ read in all`), "… read in all"},
+	{regexp.MustCompile(`(, \d+ unchanged)?, \d+ duplicate`), ", … duplicate"},
 	{regexp.MustCompile(`, \d+ unchanged`), ", … unchanged"},
 	{regexp.MustCompile(`in batch \d+ of pass \d+`), "in batch … of pass …"},
 	{regexp.MustCompile(`\d+ batches, \d+ records read`), "… batches, … records read"},
