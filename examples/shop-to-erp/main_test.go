@@ -45,6 +45,13 @@ func shownOutput(out []byte) []byte {
 	return slices.Concat(first, []byte(daemonSteps[0].why), beside)
 }
 
+// counters are the lines of status that depend on how often flows ran until somebody
+// looked; what the steps wait for is in them, so that a step that never comes fails.
+var counters = regexp.MustCompile(`(?m)^  (last success|… read in all|guard headroom|waiting for a person)[^\n]*\n`)
+
+// steady is the shown output without the counters of a daemon at work.
+func steady(shown []byte) string { return string(counters.ReplaceAll(shown, nil)) }
+
 // TestDemo keeps the shown output true. UPDATE=1 writes it anew.
 func TestDemo(t *testing.T) {
 	t.Parallel()
@@ -62,7 +69,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+	if diff := cmp.Diff(steady(want), steady(got)); diff != "" {
 		t.Errorf("the demo prints something else (-want +got):\n%s", diff)
 	}
 }
