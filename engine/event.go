@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Event is something people may want to be told. Its sample holds no sensitive
 // value: it may leave this machine.
@@ -63,4 +66,23 @@ func sameGroup(events []Event, e *Event) int {
 		}
 	}
 	return -1
+}
+
+// toldCounts are how many records were told last, by name of a flow or a ledger: only
+// more of them are news.
+type toldCounts struct {
+	mu   sync.Mutex
+	last map[string]int64
+}
+
+// more notes the count and reports whether it grew.
+func (t *toldCounts) more(name string, count int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil {
+		t.last = make(map[string]int64)
+	}
+	before := t.last[name]
+	t.last[name] = count
+	return count > before
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"headgate/engine/record"
@@ -55,25 +54,6 @@ func (o *OpenRecord) MissingSince() time.Time {
 		return o.Since
 	}
 	return o.Missing
-}
-
-// lateTold is how many late records were told of each flow, so that only more of them
-// are news.
-type lateTold struct {
-	mu    sync.Mutex
-	flows map[string]int64
-}
-
-// more notes the count and reports whether it grew.
-func (t *lateTold) more(flow string, count int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.flows == nil {
-		t.flows = make(map[string]int64)
-	}
-	before := t.flows[flow]
-	t.flows[flow] = count
-	return count > before
 }
 
 // tellLate tells that records of this flow are late, when there are more than before.

@@ -29,9 +29,9 @@ type Engine struct {
 	turns  turns
 	passes passStore
 
-	suspected suspicions
+	suspected toldCounts
 	inflight  *inflight
-	late      lateTold
+	late      toldCounts
 	plan      schedule
 
 	watchers sync.WaitGroup

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -222,31 +221,12 @@ func (r *run) awaitSuspects() error {
 // tellSuspected tells that more records than before wait to be compared: their
 // source cannot be asked for them, so that may be long.
 func (r *run) tellSuspected(n int) {
-	if r.observer != nil || !r.engine.suspected.more(r.ledgerName(), n) {
+	if r.observer != nil || !r.engine.suspected.more(r.ledgerName(), int64(n)) {
 		return
 	}
 	const what = "records look otherwise than they were delivered; they are compared when their source is read again: at the next sweep, or rewind the flow"
 	r.log.Warn(what, "records", n, "system", r.summary.To)
 	r.notify(Event{Kind: EventConflict, Code: "suspected", Count: int64(n), Sample: r.summary.To + ": " + what})
-}
-
-// suspicions are how many records of each ledger waited to be compared when that was
-// told last.
-type suspicions struct {
-	mu   sync.Mutex
-	told map[string]int
-}
-
-// more reports whether there are more than were told.
-func (s *suspicions) more(ledger string, n int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.told == nil {
-		s.told = make(map[string]int)
-	}
-	before := s.told[ledger]
-	s.told[ledger] = n
-	return n > before
 }
 
 // getSuspects reads the records by key. One that the source has no more, or twice,
