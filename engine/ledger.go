@@ -181,7 +181,7 @@ type Settlement struct {
 	ToIDs    []Identifier     // ids of the destination resource, in key order
 	Position *record.Position // of Journal.Part
 	Mark     *string
-	Intent   *Intent      // of the batch that comes next; every settlement closes the intent before
+	Intent   *Intent      // of the batches that come next; every settlement closes the intent before
 	Suspects []Suspects   // records of other flows that their flows have to look at
 	Examined []record.Key // suspects of this flow that it looked at
 	Header   *Header      // all of it but Mark, Known, Journal, Read and Counts, which the ledger keeps itself
@@ -202,9 +202,9 @@ type Ledger interface {
 	OpenAt(keys []record.Key, opens []OpenRecord) error
 	// Intent returns the open intent, or nil.
 	Intent() (*Intent, error)
-	// Settle makes one settlement durable, all of it or nothing. After an error
-	// nobody knows which: the process must end and read again.
-	Settle(*Settlement) error
+	// Settle makes settlements durable, one behind the other, all of them or nothing.
+	// After an error nobody knows which: the process must end and read again.
+	Settle(...*Settlement) error
 	// Journal returns at most limit journal rows numbered after the given one.
 	Journal(after uint64, limit int) ([]JournalRow, error)
 	// Base returns the sum of the rows that were dropped.

@@ -109,10 +109,17 @@ func (o *overlay) OpenAt(keys []record.Key, opens []OpenRecord) error {
 
 func (o *overlay) Intent() (*Intent, error) { return nil, nil }
 
-// Settle keeps the settlement in memory only.
-func (o *overlay) Settle(s *Settlement) error {
+// Settle keeps the settlements in memory only.
+func (o *overlay) Settle(all ...*Settlement) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	for _, s := range all {
+		o.settle(s)
+	}
+	return nil
+}
+
+func (o *overlay) settle(s *Settlement) {
 	if s.Journal != nil {
 		o.header.Journal++
 		s.Journal.Number = o.header.Journal
@@ -136,7 +143,6 @@ func (o *overlay) Settle(s *Settlement) error {
 	for i := range s.Open {
 		o.opens[s.Open[i].Key] = &s.Open[i]
 	}
-	return nil
 }
 
 func (o *overlay) put(e *KeyEntry) {
@@ -184,7 +190,7 @@ func (unwritten) Entries(record.Key, int) ([]KeyEntry, error)       { return nil
 func (unwritten) Base() (Base, error)                               { return Base{}, nil }
 func (unwritten) Prune(time.Time, int) (int, error)                 { return 0, errUnwritten }
 func (unwritten) Suspects(record.Key, int) ([]record.Key, error)    { return nil, nil }
-func (unwritten) Settle(*Settlement) error                          { return errUnwritten }
+func (unwritten) Settle(...*Settlement) error                       { return errUnwritten }
 func (unwritten) SetPosition(string, record.Position, string) error { return errUnwritten }
 
 func (unwritten) Find(_ []record.Key, entries []Entry) error {

@@ -8,15 +8,16 @@ import (
 	"headgate/engine/record"
 )
 
-// openBatches is how many batches are announced at most: one that is applied, and
-// the next one.
-const openBatches = 2
+// openBatches is how many batches are announced at most: one that is settled, one
+// that is applied meanwhile, and the next one.
+const openBatches = 3
 
 // settler stands between the decider and the deliverer and is the only writer of
 // the ledger. It commits the intent of a batch before it announces the batch to the
 // deliverer (R1), and commits what became of it when it comes back. One transaction
-// settles a batch and holds the intents of those behind it, so that the next batch
-// is applied while this one is settled.
+// settles all batches that came back since the last one and holds the intents of
+// those behind them, so that the next batch is applied while these are settled, and
+// a deliverer that is faster than the disk of the state shares its syncs.
 type settler struct {
 	*run
 	in        <-chan *batch    // nil: nothing more is announced
@@ -57,10 +58,10 @@ func (s *settler) settleAll(ctx context.Context) error {
 	}
 }
 
-// wait waits for a settlement, or for a batch where the deliverer has nothing to do.
+// wait waits for settlements, or for a batch where the deliverer has nothing to do.
 // While it has, batches wait: they are announced with its next settlement, in one
 // transaction.
-func (s *settler) wait() (done *settling, more bool) {
+func (s *settler) wait() (done []*settling, more bool) {
 	in := s.in
 	if len(s.open) > 0 {
 		in = nil
@@ -69,11 +70,22 @@ func (s *settler) wait() (done *settling, more bool) {
 	case b, more := <-in:
 		s.take(b, more)
 		return nil, true
-	case done, more = <-s.applied:
-		if more {
-			s.open = slices.Delete(s.open, 0, 1)
+	case first, more := <-s.applied:
+		for one := first; one != nil; one = s.another() {
+			done = append(done, one)
 		}
+		s.open = slices.Delete(s.open, 0, len(done))
 		return done, more
+	}
+}
+
+// another is one more that came back meanwhile, or nil.
+func (s *settler) another() *settling {
+	select {
+	case one := <-s.applied:
+		return one
+	default:
+		return nil
 	}
 }
 
@@ -141,38 +153,43 @@ func (s *settler) announceNone() {
 	}
 }
 
-// settle commits what became of a batch, if one came back, together with the
-// intents of all that is or will be announced.
-func (s *settler) settle(done *settling) error {
-	settlement := &Settlement{}
-	if done != nil {
-		settlement = done.settlement
+// settle commits what became of the batches that came back, if any did, together
+// with the intents of all that is or will be announced.
+func (s *settler) settle(done []*settling) error {
+	settlements := make([]*Settlement, 0, openBatches)
+	for _, one := range done {
+		s.resolve(one.batch)
+		settlements = append(settlements, one.settlement)
 	}
-	if done != nil {
-		s.resolve(done.batch)
+	intent := s.intent()
+	if len(done) == 0 {
+		if intent == nil {
+			return nil
+		}
+		settlements = append(settlements, &Settlement{})
 	}
-	if settlement.Intent = s.intent(); done == nil && settlement.Intent == nil {
-		return nil
-	}
+	settlements[len(settlements)-1].Intent = intent
 	if !s.began {
-		settlement.Header, s.began = &s.first, true
+		settlements[0].Header, s.began = &s.first, true
 	}
-	if err := s.commit(settlement); err != nil || done == nil {
+	if err := s.commit(settlements...); err != nil {
 		return err
 	}
-	s.settled = true
-	s.inflight.leave(done.batch)
-	s.account(done.batch)
-	if s.observer == nil && !done.batch.shared {
-		done.release()
+	for _, one := range done {
+		s.settled = true
+		s.inflight.leave(one.batch)
+		s.account(one.batch)
+		if s.observer == nil && !one.batch.shared {
+			one.release()
+		}
 	}
 	return nil
 }
 
-// commit makes a settlement durable. Any error is the end of the process (R4):
-// only a fresh look at the state can tell what it holds.
-func (r *run) commit(s *Settlement) error {
-	if err := r.ledger.Settle(s); err != nil {
+// commit makes settlements durable, in one transaction. Any error is the end of the
+// process (R4): only a fresh look at the state can tell what it holds.
+func (r *run) commit(s ...*Settlement) error {
+	if err := r.ledger.Settle(s...); err != nil {
 		return fmt.Errorf("settle flow %s: %w: %w", r.flow.Name, ErrStateUncertain, err)
 	}
 	return nil

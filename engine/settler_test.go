@@ -1,10 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,23 +23,26 @@ type notebook struct {
 	ended  bool
 }
 
-func (n *notebook) Settle(s *Settlement) error {
-	if n.settle != nil {
-		n.settle(s)
+func (n *notebook) Settle(all ...*Settlement) error {
+	var parts []string
+	for _, s := range all {
+		if n.settle != nil {
+			n.settle(s)
+		}
+		if s.Journal != nil {
+			parts = append(parts, s.Journal.Part)
+		}
+		n.intent = nil
+		if s.Intent != nil {
+			n.intent = s.Intent.Keys
+		}
+		n.ended = n.ended || s.Header != nil && s.Header.Ended
 	}
-	note := "nothing"
-	if s.Journal != nil {
-		note = s.Journal.Part
-	}
-	n.intent = nil
-	if s.Intent != nil {
-		n.intent = s.Intent.Keys
-	}
+	note := cmp.Or(strings.Join(parts, "+"), "nothing")
 	for _, key := range n.intent {
 		note += " > " + string(key)
 	}
 	n.notes = append(n.notes, note)
-	n.ended = n.ended || s.Header != nil && s.Header.Ended
 	return nil
 }
 
@@ -70,6 +73,14 @@ func startSettler(t *testing.T, book *notebook, n int, final bool) (announced ch
 	return announced, applied, ended
 }
 
+func keyTexts(keys []record.Key) []string {
+	texts := make([]string, len(keys))
+	for i, key := range keys {
+		texts[i] = string(key)
+	}
+	return texts
+}
+
 type standing struct{}
 
 func (standing) Now() time.Time                             { return time.Unix(0, 0).UTC() }
@@ -92,10 +103,54 @@ func TestIntentBeforeTheFirstByte(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(book.notes, "\n")
-	want := "nothing > 1 > 2\n1 > 2 > 3\n2 > 3 > 4\n3 > 4 > 5\n4 > 5\n5\nnothing"
-	if got != want || !book.ended {
-		t.Errorf("settled\n%s\nwant\n%s\nended %t", got, want, book.ended)
+	var settled []string
+	intent := map[string]bool{}
+	for _, note := range book.notes {
+		parts, open, _ := strings.Cut(note, " > ")
+		for part := range strings.SplitSeq(parts, "+") {
+			if part == "nothing" {
+				continue
+			}
+			if settled = append(settled, part); !intent[part] {
+				t.Errorf("batch %s is settled without an intent: %q", part, book.notes)
+			}
+		}
+		clear(intent)
+		for key := range strings.SplitSeq(open, " > ") {
+			intent[key] = true
+		}
+	}
+	if got := strings.Join(settled, " "); got != "1 2 3 4 5" || !book.ended {
+		t.Errorf("settled %s; ended %t: %q", got, book.ended, book.notes)
+	}
+}
+
+// TestSettledTogether: what comes back while a transaction is made is settled by the
+// next one, all of it.
+func TestSettledTogether(t *testing.T) {
+	t.Parallel()
+	began, behind := make(chan struct{}), make(chan struct{})
+	book := &notebook{settle: func(s *Settlement) {
+		if s.Journal != nil && s.Journal.Part == "1" {
+			close(began)
+			<-behind
+		}
+	}}
+	announced, applied, ended := startSettler(t, book, 4, true)
+	one, two, three := <-announced, <-announced, <-announced
+	applied <- settlementOf(one)
+	<-began
+	applied <- settlementOf(two)
+	applied <- settlementOf(three)
+	close(behind)
+	applied <- settlementOf(<-announced)
+	close(applied)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	got, want := strings.Join(book.notes, "\n"), "nothing > 1 > 2 > 3\n1 > 2 > 3 > 4\n2+3 > 4\n4\nnothing"
+	if got != want {
+		t.Errorf("settled\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -133,10 +188,10 @@ func TestPassEndsOnlyWhenAllOfItCame(t *testing.T) {
 	for name, test := range map[string]struct {
 		final bool
 		fails string
-		last  string
+		left  string
 	}{
-		"the deliverer fails": {final: true, fails: "3", last: "2 > 3 > 4"},
-		"not read to the end": {final: false, last: "4"},
+		"the deliverer fails": {final: true, fails: "3", left: "3 > 4"},
+		"not read to the end": {final: false, left: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,8 +207,8 @@ func TestPassEndsOnlyWhenAllOfItCame(t *testing.T) {
 			if err := <-ended; err != nil {
 				t.Fatal(err)
 			}
-			if last := book.notes[len(book.notes)-1]; last != test.last || book.ended {
-				t.Errorf("settled %q, want the last to be %q; ended %t", slices.Clone(book.notes), test.last, book.ended)
+			if left := strings.Join(keyTexts(book.intent), " > "); left != test.left || book.ended {
+				t.Errorf("%q is left in the intent, want %q; ended %t: %q", left, test.left, book.ended, book.notes)
 			}
 		})
 	}

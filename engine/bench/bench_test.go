@@ -15,7 +15,7 @@ import (
 
 // rounds is how often a floor and the work beside it are measured, in turn. The best
 // of each counts: what a busy machine adds is never less than nothing.
-const rounds = 5
+const rounds = 10
 
 // comparison is a work beside its floor.
 type comparison struct {

@@ -10,7 +10,7 @@ import (
 )
 
 // Settle implements engine.Ledger: one transaction, all of it or nothing.
-func (l *ledger) Settle(s *engine.Settlement) error {
+func (l *ledger) Settle(all ...*engine.Settlement) error {
 	return l.db.update(func(tx *bolt.Tx) error {
 		b, err := l.make(tx)
 		if err != nil {
@@ -20,20 +20,11 @@ func (l *ledger) Settle(s *engine.Settlement) error {
 		if err := l.readHeader(b, &h); err != nil {
 			return err
 		}
-		l.takeHeader(&h, s)
-		steps := []func(*bolt.Bucket, *engine.Header, *engine.Settlement) error{
-			l.putJournal, l.putEntries, l.putOpens, l.putIntent,
-		}
-		for _, step := range steps {
-			if err := step(b, &h, s); err != nil {
+		l.arena = l.arena[:0]
+		for _, s := range all {
+			if err := l.settle(tx, b, &h, s); err != nil {
 				return err
 			}
-		}
-		if err := l.putSuspects(tx, b, s); err != nil {
-			return err
-		}
-		if err := l.putIDs(tx, s); err != nil {
-			return err
 		}
 		sealed, err := sealedJSON(h)
 		if err != nil {
@@ -41,6 +32,22 @@ func (l *ledger) Settle(s *engine.Settlement) error {
 		}
 		return b.Put(headerKey, sealed)
 	})
+}
+
+func (l *ledger) settle(tx *bolt.Tx, b *bolt.Bucket, h *engine.Header, s *engine.Settlement) error {
+	l.takeHeader(h, s)
+	steps := []func(*bolt.Bucket, *engine.Header, *engine.Settlement) error{
+		l.putJournal, l.putEntries, l.putOpens, l.putIntent,
+	}
+	for _, step := range steps {
+		if err := step(b, h, s); err != nil {
+			return err
+		}
+	}
+	if err := l.putSuspects(tx, b, s); err != nil {
+		return err
+	}
+	return l.putIDs(tx, s)
 }
 
 // make returns the ledger's bucket, made when it is new.
@@ -130,7 +137,7 @@ func (l *ledger) putEntries(b *bolt.Bucket, h *engine.Header, s *engine.Settleme
 	}
 	entries := b.Bucket(entriesBucket)
 	entries.FillPercent = fillPercent
-	l.arena = slices.Grow(l.arena[:0], 160*len(s.Entries))
+	l.arena = slices.Grow(l.arena, 160*len(s.Entries)) // bbolt keeps what it was given until the commit
 	for i := range s.Entries {
 		e := &s.Entries[i].Entry
 		if e.Number == 0 {
