@@ -29,7 +29,7 @@ func guarded(f func() error) (err error) {
 // openWhole opens the file, if it has all the pages that it says it has. It is
 // looked at before it is opened to be written: nothing of a damaged file is changed.
 func openWhole(path string, readOnly bool) (b *bolt.DB, err error) {
-	options := bolt.Options{Timeout: lockWait, ReadOnly: true, FreelistType: bolt.FreelistMapType}
+	options := bolt.Options{Timeout: lockWait, ReadOnly: true, FreelistType: bolt.FreelistMapType, InitialMmapSize: 256 << 20}
 	err = guarded(func() error {
 		if b, err = bolt.Open(path, 0o600, &options); err != nil {
 			return err

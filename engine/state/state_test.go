@@ -3,9 +3,11 @@ package state_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -297,17 +299,39 @@ func settleForever(t *testing.T, dir string) {
 	}
 }
 
+// BenchmarkSettle settles batches of 1,000: of growing keys, and of any of the
+// 200,000 there are.
 func BenchmarkSettle(b *testing.B) {
-	db := open(b, b.TempDir())
-	defer func() { _ = db.Close() }()
-	l := ledger(b, db)
-	batch := 0
-	for b.Loop() {
-		s := settlement(batch, 1000)
-		s.ToIDs, s.Open = nil, nil
-		if err := l.Settle(s); err != nil {
-			b.Fatal(err)
-		}
-		batch++
+	for _, order := range []string{"growing", "any"} {
+		b.Run(order, func(b *testing.B) {
+			db := open(b, b.TempDir())
+			defer func() { _ = db.Close() }()
+			l, batch := ledger(b, db), 0
+			settle := func(keys func(i int) int) {
+				s := settlement(batch, 1000)
+				s.ToIDs, s.Open = nil, nil
+				for i := range s.Entries {
+					s.Entries[i].Key = record.Key(fmt.Sprintf("\x01A-%09d", keys(i)))
+					s.Entries[i].Entry.Hashes = make([]record.Hash, 10)
+				}
+				slices.SortFunc(s.Entries, func(a, b engine.KeyEntry) int { return strings.Compare(string(a.Key), string(b.Key)) })
+				s.Entries = slices.CompactFunc(s.Entries, func(a, b engine.KeyEntry) bool { return a.Key == b.Key })
+				if err := l.Settle(s); err != nil {
+					b.Fatal(err)
+				}
+				batch++
+			}
+			next := func(i int) int { return batch*1000 + i }
+			if order == "any" {
+				for batch < 200 {
+					settle(next)
+				}
+				any := rand.New(rand.NewPCG(1, 2))
+				next = func(int) int { return any.IntN(200_000) }
+			}
+			for b.Loop() {
+				settle(next)
+			}
+		})
 	}
 }
