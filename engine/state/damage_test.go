@@ -1,17 +1,21 @@
 package state_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 
 	"headgate/engine"
 	"headgate/engine/record"
 	"headgate/engine/state"
 )
 
-// damaged makes a state of some batches, closes it, and changes its file.
+// damaged makes a state of some batches, closes it, and changes its file, without the
+// room that was kept at its end.
 func damaged(t *testing.T, change func(file []byte) []byte) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -25,6 +29,14 @@ func damaged(t *testing.T, change func(file []byte) []byte) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, state.FileName)
+	used, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size int64
+	if err := errors.Join(used.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil }), used.Close(), os.Truncate(path, size)); err != nil {
+		t.Fatal(err)
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

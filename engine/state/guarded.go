@@ -14,6 +14,10 @@ import (
 // errBroken ends every message of a file that bbolt cannot read any more.
 var errBroken = errors.New("the file is damaged: keep it, and restore a backup; or move it away to begin anew")
 
+// mapped is how much of the file has its addresses from the start. Each time bbolt
+// outgrows them it waits for all readers and copies what it holds in memory.
+const mapped = 256 << 20
+
 // guarded runs what reads mapped pages. In a damaged file bbolt panics, and behind
 // its end a read is a fault that would end the process: both are errors here.
 func guarded(f func() error) (err error) {
@@ -29,7 +33,7 @@ func guarded(f func() error) (err error) {
 // openWhole opens the file, if it has all the pages that it says it has. It is
 // looked at before it is opened to be written: nothing of a damaged file is changed.
 func openWhole(path string, readOnly bool) (b *bolt.DB, err error) {
-	options := bolt.Options{Timeout: lockWait, ReadOnly: true, FreelistType: bolt.FreelistMapType, InitialMmapSize: 256 << 20}
+	options := bolt.Options{Timeout: lockWait, ReadOnly: true, FreelistType: bolt.FreelistMapType}
 	err = guarded(func() error {
 		if b, err = bolt.Open(path, 0o600, &options); err != nil {
 			return err
@@ -43,7 +47,7 @@ func openWhole(path string, readOnly bool) (b *bolt.DB, err error) {
 		if err := b.Close(); err != nil {
 			return err
 		}
-		options.ReadOnly = false
+		options.ReadOnly, options.InitialMmapSize = false, mapped
 		b, err = bolt.Open(path, 0o600, &options)
 		return err
 	})
