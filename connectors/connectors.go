@@ -216,6 +216,11 @@ type Query struct {
 	// reference and what records are matched by are asked through it.
 	Columns []string
 	Keys    [][]record.Value // each one value for each of Columns
+
+	// What else is known of the same records, for a destination that asks by whichever
+	// it can; nil, or one a key.
+	References []string       // headgate's names of them; "" is not known
+	IDs        []record.Value // the ids the destination gave them; missing is not known
 }
 
 // Of returns the columns that the keys are of, in a resource that has this key.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Class says what an error of a system means for what is to be done.
@@ -23,8 +24,9 @@ func (c Class) String() string { return [...]string{"unclear", "down", "denied",
 // Error is a failure of a system, never of a record.
 type Error struct {
 	Class Class
-	Op    string // what was tried: "read orders-1.csv", "find in sales.orders"
-	Hint  string // what to do about it, or ""
+	Op    string        // what was tried: "read orders-1.csv", "find in sales.orders"
+	Hint  string        // what to do about it, or ""
+	After time.Duration // Down: how long the system asks to be left alone (Retry-After); 0: it said nothing
 	Err   error
 }
 
