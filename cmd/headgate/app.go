@@ -62,16 +62,19 @@ func (a *app) compiled(dir string, files []load.File, err error, code int) (*rul
 }
 
 // statePath is where the state of a ruleset is kept.
-func (a *app) statePath(set *rules.Ruleset) string {
+func (a *app) statePath(set *rules.Ruleset) string { return a.stateAt(set.Dir, set.Settings.State) }
+
+// stateAt is where the state is that a ruleset in dir names.
+func (a *app) stateAt(dir, named string) string {
 	switch {
 	case a.stateDir != "":
 		return a.stateDir
-	case set.Settings.State == "":
+	case named == "":
 		return defaultState
-	case filepath.IsAbs(set.Settings.State):
-		return set.Settings.State
+	case filepath.IsAbs(named):
+		return named
 	}
-	return filepath.Join(set.Dir, set.Settings.State)
+	return filepath.Join(dir, named)
 }
 
 // engine makes an engine of a ruleset over a state.

@@ -57,8 +57,8 @@ func (a *app) daemonDoor(ctx context.Context) (control.Door, error) {
 	}
 	dir := a.stateDir
 	if dir == "" {
-		if set := a.quietRuleset(); set != nil {
-			dir = a.statePath(set)
+		if files, err := load.Read(a.config); err == nil {
+			dir = a.stateAt(a.config, load.StateDir(files))
 		}
 	}
 	socket := ""

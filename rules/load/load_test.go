@@ -228,3 +228,19 @@ func BenchmarkThousandRules(b *testing.B) {
 		}
 	}
 }
+
+// TestStateDir: the state is found without the rest of the ruleset, whatever is wrong with it.
+func TestStateDir(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"headgate {\n  state = \"/var/lib/x\"\n}\n":                          "/var/lib/x",
+		"headgate {\n  state = \"/var/lib/x\"\n}\nflow \"a\" {\n  from = \n": "/var/lib/x",
+		"connector \"headgate\" {\n}\n":                                      "",
+		"headgate {\n  state = 7 +\n":                                        "",
+		"":                                                                   "",
+	} {
+		if got := load.StateDir([]load.File{{Name: "a.hcl", Bytes: []byte(text)}, {Name: "b.hcl", Bytes: []byte("nonsense {")}}); got != want {
+			t.Errorf("%q names the state %q, want %q", text, got, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -32,6 +33,7 @@ type loader struct {
 	asked      map[string]bool          // lookups that something asks
 	functions  []expression.Lookup
 	ruleAt     map[*rules.Rule]*block // of entities and flows
+	hasty      bool                   // nobody hears of what is wrong
 }
 
 // Load compiles files into a ruleset. With errors among the diagnostics the
@@ -56,6 +58,20 @@ func Load(dir string, files []File, kinds []connectors.Kind) (*rules.Ruleset, Di
 	}
 	l.compile()
 	return l.ruleset, l.sorted()
+}
+
+// StateDir returns the state that a ruleset names, "" where it names none. It looks
+// at nothing else, so that a command finds the daemon at once, whatever mistakes the
+// files have.
+func StateDir(files []File) string {
+	l := &loader{sources: make(map[string][]byte), ruleset: &rules.Ruleset{}, top: make(map[string][]*block), hasty: true}
+	for _, f := range files {
+		if bytes.Contains(f.Bytes, []byte("headgate")) {
+			l.parse(f)
+		}
+	}
+	l.settingsBlock()
+	return l.ruleset.Settings.State
 }
 
 var topLevel = []string{"headgate", "connector", "entity", "lookup", "flow", "alert", "test"}
@@ -93,7 +109,7 @@ func (l *loader) parse(f File) {
 		}
 		l.top[b.Type] = append(l.top[b.Type], l.block(b, labels))
 	}
-	if string(Format(f.Bytes)) != string(f.Bytes) && !diags.HasErrors() {
+	if !l.hasty && !diags.HasErrors() && string(Format(f.Bytes)) != string(f.Bytes) {
 		l.at(Warning, "format", f.Name, 0, 0, "", "the file is not in canonical form", "`headgate fmt` writes it so")
 	}
 }
