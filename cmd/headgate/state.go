@@ -160,7 +160,7 @@ func (a *app) printVerified(found *control.Verified) {
 		a.printf("nothing was run yet\n")
 	}
 	for _, r := range found.Ledgers {
-		a.printf("%s: %d batches, %d records read, %d keys, %d waiting: ", oneLine(r.Ledger), r.Batches, r.Read, r.Entries, r.Open)
+		a.printf("%s: %s, %s read, %s, %d waiting: ", oneLine(r.Ledger), counted(r.Batches, "batch"), counted(r.Read, "record"), counted(r.Entries, "key"), r.Open)
 		if len(r.Violations) == 0 {
 			a.printf("all accounted for\n")
 		} else {

@@ -71,9 +71,12 @@ func pad(text string, width int) string {
 	return text
 }
 
-func counted(n int, what string) string {
-	if n == 1 {
+func counted[N int | int64](n N, what string) string {
+	switch {
+	case n == 1:
 		return "1 " + what
+	case strings.HasSuffix(what, "ch"):
+		what += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
