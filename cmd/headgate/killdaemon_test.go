@@ -107,8 +107,15 @@ func (m *market) send() {
 	fmt.Fprintf(&text, "END;%d\n", rows)
 	m.orders += ordersAtOnce
 	m.write("next.part", []byte(text.String()))
-	m.must(os.Rename(m.path("next.part"), m.path(fmt.Sprintf("shop/orders-%05d.csv", m.files))))
+	m.must(os.Rename(m.path("next.part"), m.file(m.files)))
+	_ = os.Remove(m.file(m.files - filesKept)) // there may be none yet
 }
+
+// filesKept is how many of its last files the shop leaves where they are: long runs
+// would look at all of them ever anew.
+const filesKept = 20
+
+func (m *market) file(n int) string { return m.path(fmt.Sprintf("shop/orders-%05d.csv", n)) }
 
 // know lets the ERP know the customer whom the orders of the last file name.
 func (m *market) know() {
@@ -160,7 +167,9 @@ func TestKillDaemon(t *testing.T) {
 		case int64(m.orders):
 			took -= took / 8
 		default:
-			landed++
+			if landed++; landed%25 == 0 {
+				t.Logf("%d of %d kills landed", landed, all+1)
+			}
 		}
 	}
 	t.Logf("%d of %d kills landed while %d orders were moved, %d of which took %s undisturbed", landed, all, m.orders, ordersAtOnce, took)
