@@ -50,12 +50,18 @@ var (
 // errNoMark says that a file does not tell which UTF-16 it is.
 var errNoMark = errors.New(`it has no byte order mark: write encoding = "utf-16le" or "utf-16be"`)
 
+// errMarked says that a file is in Unicode, whatever the ruleset says. Read otherwise,
+// each umlaut of it would become two wrong letters and nobody would hear of it.
+var errMarked = errors.New(`it begins with the byte order mark of UTF-8 or UTF-16, which no file in this encoding has: write encoding = "utf-8" or "utf-16"`)
+
 // decoder returns a reader of the text in UTF-8, without a byte order mark, and
 // how many bytes of the mark it passes. start are the first bytes of the file.
 // A file that is marked as UTF-16 is read as that, whatever UTF-8 was expected.
 func (c codec) decoder(input io.Reader, start []byte) (r io.Reader, mark int, err error) {
 	order := c.wide
 	switch {
+	case c.single != nil && (bytes.HasPrefix(start, markUTF8) || bytes.HasPrefix(start, markLE) || bytes.HasPrefix(start, markBE)):
+		return nil, 0, errMarked
 	case c.single != nil:
 		return transform.NewReader(input, c.single.NewDecoder()), 0, nil
 	case bytes.HasPrefix(start, markUTF8) && order == nil:

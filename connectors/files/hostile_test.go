@@ -155,6 +155,7 @@ func TestWrongFile(t *testing.T) {
 		"utf-16 without a mark":           {wide, "encoding", nil},
 		"utf-16 without a mark, declared": {wide, "", func(c *CSV) { c.Encoding = "utf-16" }},
 		"windows-1252 header":             {"a,b,gr\xf6\xdfe\n", "encoding", nil},
+		"utf-8 mark under windows-1252":   {"\xEF\xBB\xBFa,b\n1,2\n", "", func(c *CSV) { c.Encoding = "windows-1252" }},
 		"old line ends":                   {"a,b\r1,2\r3,4\r", "it has", nil},
 		"another delimiter":               {"a;b\n1;2\n", "it has", nil},
 		"unclosed quote in the header":    {"a,\"b\n1,2\n", "one of this resource", nil},
