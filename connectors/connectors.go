@@ -78,6 +78,8 @@ type Resource struct {
 	// ReadKey names the columns that tell rows apart where they are read: with
 	// Cursor, they make the order total.
 	ReadKey []string
+	// Sensitive says which columns of Write people may not be shown; nil: none.
+	Sensitive []bool
 	// WriteKey names the columns by which a row is found and changed.
 	WriteKey []string
 	// Returning names the columns a create or a find answers beside: those of `id`.
@@ -173,6 +175,8 @@ type Change struct {
 	Values []record.Value // one for each of Resource.Write; absent ones are not touched
 	// Reference is headgate's name of the record, the same on every try.
 	Reference string
+	// ID is the id the destination gave the record; missing where it is not known.
+	ID record.Value
 }
 
 // Lot is some changes to apply as one, in order. No two have one key. Their memory
