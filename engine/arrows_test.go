@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"connectors":                    {"engine/record"},
 	"connectors/keyset":             {"connectors", "engine/record"},
 	"connectors/connectortest":      {"connectors", "engine/record"},
+	"connectors/http/shopapi":       {},
 	"connectors/postgres/pgtest":    {},
 	kinds:                           {"connectors", "connectors/keyset", "engine/record"},
 	"connectors/builtin":            {"connectors", kinds},
