@@ -1,44 +1,12 @@
 package files
 
 import (
-	"fmt"
-	"strings"
 	"unicode/utf8"
 
 	"headgate/connectors"
+	"headgate/connectors/document"
 	"headgate/engine/record"
 )
-
-// wanted is what is taken of an object: by key, a slot, an object to look into, or lines.
-type wanted struct {
-	slot  int  // of the row; -1: none
-	text  bool // the slot holds text: a number is kept as it is written
-	lines *wanted
-	width int // of a line
-	inner map[string]*wanted
-}
-
-// wantedOf arranges columns, which are paths, as the objects they are found in.
-func wantedOf(columns []record.Column) *wanted {
-	top := &wanted{slot: -1}
-	for i, c := range columns {
-		at := top
-		for _, name := range strings.Split(c.Name, ".") {
-			if at.inner == nil {
-				at.inner = make(map[string]*wanted)
-			}
-			if at.inner[name] == nil {
-				at.inner[name] = &wanted{slot: -1}
-			}
-			at = at.inner[name]
-		}
-		at.slot, at.text = i, c.Kind == record.String
-		if c.Kind == record.List {
-			at.lines, at.width = wantedOf(c.Lines), len(c.Lines)
-		}
-	}
-	return top
-}
 
 // parseJSONL finds limit lines in the buffer, makes one block of them, and rows of that.
 func (r *reading) parseJSONL(p *page, limit int) error {
@@ -115,13 +83,12 @@ func blankLine(b []byte) bool {
 
 // parseLine takes what is wanted of one object. Whatever is no JSON object is the
 // line's own error; valid says that it is known to be UTF-8.
-func parseLine(text string, valid bool, top *wanted, row record.Row) *connectors.RowError {
+func parseLine(text string, valid bool, wanted *document.Reader, row record.Row) *connectors.RowError {
 	if !valid && !utf8.ValidString(text) {
 		return &connectors.RowError{Code: "encoding", Message: "the line is not valid UTF-8"}
 	}
-	s := scanner{text: text}
-	if err := s.document(top, row); err != nil {
-		return &connectors.RowError{Code: "json", Message: fmt.Sprintf("the line is no JSON object: at byte %d %v", s.at+1, err)}
+	if err := wanted.Read(text, row); err != nil {
+		return &connectors.RowError{Code: "json", Message: "the line is no JSON object: " + err.Error()}
 	}
 	return nil
 }

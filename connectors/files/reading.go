@@ -10,6 +10,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"headgate/connectors"
+	"headgate/connectors/document"
 	"headgate/engine/record"
 )
 
@@ -41,7 +42,7 @@ type reading struct {
 	scan   scan
 	cells  *cells // csv
 	head   record.Row
-	wanted *wanted // jsonl
+	wanted *document.Reader // jsonl
 }
 
 // sized reads a file to the size it had: what is appended meanwhile is for later,
@@ -118,7 +119,7 @@ func (r *reading) begin() error {
 	if r.source.settings.CSV != nil {
 		return r.beginCSV()
 	}
-	r.wanted = wantedOf(r.source.resource.Read)
+	r.wanted = document.NewReader(r.source.resource.Read)
 	return nil
 }
 
