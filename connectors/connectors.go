@@ -29,6 +29,11 @@ type Kind struct {
 	Settings func() any
 	Resource func() any
 
+	// Codes are the codes that its errors and refusals carry, for the operator who
+	// gives one of them another class; an x at the end stands for any letter or
+	// digit: "503", "5xx", "xxxxx". nil: they carry none.
+	Codes []string
+
 	// Open makes a connector without I/O: it dials on first use.
 	Open func(settings any, tools Tools) (Connector, error)
 }

@@ -3,6 +3,7 @@ package connectors
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,16 +15,28 @@ type Class uint8
 const (
 	Unclear Class = iota // the answer is unknown: timeout, reset, end of stream
 	Down                 // definitely not done, worth trying again: refused, no such host, locked, too many
-	Denied               // definitely not done, a person must act: login, certificate, permission
-	Broken               // definitely not done, the resource is not as declared: no such table, column, directory
+	Denied               // definitely not done, and nothing else would be, until a person acts: login, certificate, token
+	Broken               // definitely not done, this resource is not as declared: no such table, column, directory, no right to it
 )
 
+var classNames = [...]string{"unclear", "down", "denied", "broken"}
+
+// ClassNames returns the names of all classes, as the language has them.
+func ClassNames() []string { return classNames[:] }
+
+// ClassNamed returns the class of that name.
+func ClassNamed(name string) (Class, bool) {
+	i := slices.Index(classNames[:], name)
+	return Class(max(i, 0)), i >= 0
+}
+
 // String returns the name of c in messages.
-func (c Class) String() string { return [...]string{"unclear", "down", "denied", "broken"}[c] }
+func (c Class) String() string { return classNames[c] }
 
 // Error is a failure of a system, never of a record.
 type Error struct {
 	Class Class
+	Code  string        // the system's own: "503", "40001", "SQLITE_BUSY", or "timeout" and the like; "": none
 	Op    string        // what was tried: "read orders-1.csv", "find in sales.orders"
 	Hint  string        // what to do about it, or ""
 	After time.Duration // Down: how long the system asks to be left alone (Retry-After); 0: it said nothing
@@ -42,6 +55,32 @@ func ClassOf(err error) Class {
 		return e.Class
 	}
 	return Unclear
+}
+
+// AfterOf returns how long the system that failed asks to be left alone.
+func AfterOf(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.After
+	}
+	return 0
+}
+
+// OfCode returns what a table of codes says of one: of the code itself, else of the
+// longest pattern that fits, whose last characters are an x each: "5xx", "53xxx".
+func OfCode[T any](table map[string]T, code string) (found T, ok bool) {
+	if code == "" {
+		return found, false
+	}
+	for pattern := code; ; {
+		if found, ok = table[pattern]; ok {
+			return found, true
+		}
+		known := strings.TrimRight(pattern, "x")
+		if len(known) <= 1 {
+			return found, false
+		}
+		pattern = known[:len(known)-1] + strings.Repeat("x", len(code)-len(known)+1)
+	}
 }
 
 // HintOf returns what to do about err, or "".

@@ -89,7 +89,12 @@ type Resumed struct {
 func (e *Engine) Resume(flow string, options ResumeOptions) (*Resumed, error) {
 	resumed := &Resumed{}
 	err := e.act(flow, func(f *rules.Flow, l Ledger, h *Header) error {
-		resumed.Was = h.Paused
+		if resumed.Was = h.Paused; h.Paused == "" && len(options.Allow) == 0 && !options.SameRecords && !options.OtherRecords {
+			if waits := e.waitsFor(f); waits != nil {
+				resumed.Was = fmt.Sprintf("it waits for %s: %s", waits.System, waits.Why)
+				return nil // it is kicked
+			}
+		}
 		if err := mayResume(f, h, &options); err != nil {
 			return err
 		}

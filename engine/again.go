@@ -138,7 +138,7 @@ func (s *settler) endAgain(ctx context.Context) error {
 	settlement, none := &Settlement{}, ""
 	if s.appender != nil && s.header.Ended {
 		finish := func() error { return s.appender.Finish(ctx) }
-		if err := s.retry(ctx, s.flow.To, finish); err != nil {
+		if err := s.retryEffect(ctx, s.flow.To, finish); err != nil {
 			return err
 		}
 		settlement.Mark, s.header.Mark = &none, none

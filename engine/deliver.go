@@ -73,7 +73,7 @@ func (r *run) intentOf(b *batch) *Intent {
 // not be done after an error is looked up before it is sent again: promise 3.
 func (d *deliverer) apply(ctx context.Context, changes []*item) error {
 	doubt := make(map[*item]bool)
-	return d.retry(ctx, d.flow.To, func() error {
+	return d.retryEffect(ctx, d.flow.To, func() error {
 		if len(doubt) > 0 {
 			if err := d.lookAgain(ctx, changes, doubt); err != nil {
 				return err
@@ -87,6 +87,9 @@ func (d *deliverer) apply(ctx context.Context, changes []*item) error {
 		receipts, err := d.dest.Apply(ctx, d.lot(changes))
 		if len(receipts) != len(changes) {
 			return errors.Join(err, fmt.Errorf("%s gave %d receipts for %d changes", d.summary.To, len(receipts), len(changes)))
+		}
+		if failure := d.takenForFailure(changes, receipts); failure != nil {
+			err = errors.Join(err, failure)
 		}
 		for i, it := range changes {
 			d.receive(it, receipts[i], doubt)
@@ -113,6 +116,25 @@ func (d *deliverer) lot(changes []*item) connectors.Lot {
 		d.sending = append(d.sending, connectors.Change{Op: it.op, Key: d.keys[start:len(d.keys):len(d.keys)], Values: it.send, ID: it.toID})
 	}
 	return connectors.Lot{Changes: d.sending}
+}
+
+// takenForFailure takes for a failure of the system what the operator says is one,
+// though the system refuses a row with it. Nothing was done then, or, where the
+// operator calls it unclear, nobody knows.
+func (d *deliverer) takenForFailure(changes []*item, receipts []connectors.Receipt) (failure error) {
+	failures := d.engine.system(d.flow.To.Connector).failures
+	for i := range receipts {
+		r := &receipts[i]
+		class, ok := connectors.OfCode(failures, r.Code)
+		if !ok || r.Status != connectors.Refused {
+			continue
+		}
+		failure = &connectors.Error{Class: class, Code: r.Code, Op: "write to " + d.summary.To, Err: errors.New(r.Code + ": " + d.hidden(changes[i], r.Words))}
+		if *r = (connectors.Receipt{Status: connectors.Untried}); class == connectors.Unclear {
+			r.Status = connectors.Unknown
+		}
+	}
+	return failure
 }
 
 // receive takes the answer to one change. Only an answer removes it from what is

@@ -72,6 +72,7 @@ type rulesetText struct {
 	customer string // in its field customer
 	shop     string // in the shop's resource
 	erp      string // in the ERP's resource
+	system   string // in the ERP's connector
 	jsonl    bool   // the ERP takes files, not rows of a table
 	flow     string // in the flow
 	size     int    // of a batch
@@ -261,7 +262,7 @@ func (d *desk) hcl() string {
 	if x.whole != "" {
 		return x.whole
 	}
-	return fmt.Sprintf(deskRuleset, x.shop, map[bool]string{true: `  dir = "out"`}[x.jsonl], d.table(), x.erp, x.customer, x.status, x.entity, or(x.mode, "live"), max(x.size, 1), x.batch, x.flow, x.more)
+	return fmt.Sprintf(deskRuleset, x.shop, map[bool]string{true: `  dir = "out"`}[x.jsonl]+x.system, d.table(), x.erp, x.customer, x.status, x.entity, or(x.mode, "live"), max(x.size, 1), x.batch, x.flow, x.more)
 }
 
 func (d *desk) ruleset() *rules.Ruleset {

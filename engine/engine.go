@@ -24,7 +24,7 @@ type Config struct {
 	State      State
 	Exceptions ExceptionLog
 	Clock      Clock
-	Jitter     func(time.Duration) time.Duration // a random part of a wait; nil: the wait itself
+	Jitter     func(time.Duration) time.Duration // a random wait of at least nothing and less than the given one; nil: that one
 	Log        *slog.Logger
 	Room       func() error   // checked before each batch: an error says that the disk is nearly full; nil: not checked
 	Progress   func(Progress) // told after each batch, from the flow's own goroutine; nil: nobody

@@ -94,6 +94,7 @@ func (r *run) openEnds() error {
 
 // closeEnds lets go of what the source and the destination still hold of this run.
 func (r *run) closeEnds() {
+	r.engine.release(r, false)
 	dest := r.dest
 	if w, ok := dest.(withheld); ok {
 		dest = w.Destination

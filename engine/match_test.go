@@ -255,7 +255,7 @@ func TestMatchSideBySide(t *testing.T) {
 	t.Parallel()
 	for _, mail := range []string{"-", "a@x"} {
 		d := newMatching(t, "", "")
-		d.text.whole = strings.ReplaceAll(d.text.whole, "attempts = 2", "attempts = 1000000")
+		d.text.whole = strings.ReplaceAll(d.text.whole, "attempts = 2", "attempts = 1000000\n budget = \"0s\"")
 		d.order(nil, nil, map[bool]any{true: mail}[mail != "-"], "Ann")
 		d.erpFaults.Fail = func(c connectortest.Call) *connectortest.Fault {
 			if c.Op == "read" && d.sales.Len() == 0 { // the ERP is read when Ann was just created there

@@ -15,6 +15,10 @@ import (
 func (e *Engine) Apply(set *rules.Ruleset, reopen bool) {
 	before := e.replace(set, reopen)
 	changed := changedFlows(before.set, set)
+	e.systems.forget(set, e.Clock.Now())
+	if reopen || set.Digest != before.set.Digest {
+		e.tryNow(nil, connectors.Denied) // somebody may have mended the login
+	}
 	e.letGo(before)
 	e.rouse() // Run adopts it
 	for _, name := range changed {

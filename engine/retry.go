@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -13,49 +14,132 @@ import (
 type SystemError struct {
 	Flow     string
 	System   string // connector.resource
-	Attempts int
+	Attempts int    // of this run; 0: it was not asked, but left alone
+	Alone    *SystemStatus
 	Err      error
 }
 
 // Error says which system failed and how often it was asked.
 func (e *SystemError) Error() string {
-	if e.Attempts > 1 {
-		return "flow " + e.Flow + ": " + e.System + " failed " + itoa(e.Attempts) + " times: " + e.Err.Error()
+	text := "flow " + e.Flow + ": " + e.System
+	switch {
+	case e.Attempts == 0:
+		return text + " is left alone until " + e.Alone.Next.Format(time.TimeOnly) + ": " + e.Err.Error()
+	case e.Attempts > 1:
+		return text + " failed " + itoa(e.Attempts) + " times: " + e.Err.Error()
 	}
-	return "flow " + e.Flow + ": " + e.System + ": " + e.Err.Error()
+	return text + ": " + e.Err.Error()
 }
 
 // Unwrap returns the cause.
 func (e *SystemError) Unwrap() error { return e.Err }
 
-// retry calls f until it gives no error, a person must act, the attempts are used
-// up, or the context ends. Waits double and a random part is taken of each, so
-// that flows do not knock in step. It wraps the last error in a *SystemError.
+// retry asks a system, with f, until it gives no error, or there is no use in
+// asking again: a person must act, the attempts or the time for them are used up,
+// or the system is left alone by all flows. It wraps the last error in a *SystemError.
 func (r *run) retry(ctx context.Context, resource *rules.Resource, f func() error) error {
-	policy := resource.Connector.Retry
-	wait := policy.Backoff
+	return r.question(resource, false).ask(ctx, f)
+}
+
+// retryEffect is retry for what changes something in the system: only that shows
+// that a system is well which answers, but takes nothing.
+func (r *run) retryEffect(ctx context.Context, resource *rules.Resource, f func() error) error {
+	return r.question(resource, true).ask(ctx, f)
+}
+
+// question is one question to a system, however often it is asked.
+type question struct {
+	*run
+	resource *rules.Resource
+	system   *system
+	policy   rules.Retry
+	effect   bool
+	began    time.Time
+	last     error // what the last attempt failed with
+}
+
+func (r *run) question(resource *rules.Resource, effect bool) *question {
+	c := resource.Connector
+	return &question{run: r, resource: resource, system: r.engine.system(c), policy: c.Retry, effect: effect, began: r.now()}
+}
+
+func (q *question) ask(ctx context.Context, f func() error) error {
+	wait := q.policy.Backoff
 	for attempt := 1; ; attempt++ {
-		err := f()
-		if err == nil {
-			return nil
+		if err := q.admitted(ctx, attempt-1); err != nil {
+			return err
 		}
+		err := q.system.classed(f())
 		if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
 			return err
 		}
-		if r.askedToEnd() {
+		alone := q.note(err)
+		if err == nil {
+			return nil
+		}
+		if q.askedToEnd() {
 			return errAsked
 		}
-		if !worthRetrying(err) || attempt >= policy.Attempts {
-			return &SystemError{Flow: r.flow.Name, System: resourceName(resource), Attempts: attempt, Err: err}
+		pause := q.engine.jitter(wait)
+		if alone != nil || !worthRetrying(err) || attempt >= q.policy.Attempts || q.over(pause) {
+			return q.failed(attempt, alone, err)
 		}
-		r.log.Warn("a system failed, trying again", "system", resourceName(resource), "attempt", attempt, "wait", wait, "error", err)
-		if err := r.sleep(ctx, wait); err != nil {
+		q.log.Warn("a system failed, trying again", "system", resourceName(q.resource), "attempt", attempt, "wait", pause, "error", err)
+		if err := q.sleep(ctx, pause); err != nil {
 			return err
 		}
-		if wait *= 2; policy.Max > 0 {
-			wait = min(wait, policy.Max)
+		if wait *= 2; q.policy.Max > 0 {
+			wait = min(wait, q.policy.Max)
 		}
 	}
+}
+
+// admitted waits until the system may be asked: not before the time it asked to be
+// left alone until, whoever it told so. It returns an error where that is too long,
+// or where the system is left alone by all.
+func (q *question) admitted(ctx context.Context, attempts int) error {
+	for {
+		wait, alone := q.system.admit(q.run, q.now())
+		switch {
+		case alone != nil:
+			return q.failed(attempts, alone, alone.Why)
+		case wait == 0:
+			return nil
+		case q.over(wait):
+			alone, changed := q.system.rest(cmp.Or(q.last, q.system.mayAsk(q.now())), q.now())
+			q.engine.tellSystem(q.system, changed)
+			return q.failed(attempts, alone, alone.Why)
+		}
+		if err := q.sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// note takes note of an answer, and returns how the system is left alone from now on, or nil.
+func (q *question) note(err error) *SystemStatus {
+	q.last = err
+	changed := q.system.answered(q.run, q.effect, err, q.now(), q.engine.jitter)
+	q.engine.tellSystem(q.system, changed)
+	return q.system.alone()
+}
+
+// over reports whether the time for the question ends within a wait.
+func (q *question) over(wait time.Duration) bool {
+	return q.policy.Budget > 0 && q.now().Add(wait).Sub(q.began) > q.policy.Budget
+}
+
+func (q *question) failed(attempts int, alone *SystemStatus, err error) error {
+	return &SystemError{Flow: q.flow.Name, System: resourceName(q.resource), Attempts: attempts, Alone: alone, Err: err}
+}
+
+// jitter is a random wait of at least nothing and less than d, so that flows do not
+// knock in step.
+func (e *Engine) jitter(d time.Duration) time.Duration {
+	if e.Jitter == nil || d <= 0 {
+		return d
+	}
+	return e.Jitter(d)
 }
 
 func worthRetrying(err error) bool {
@@ -78,9 +162,6 @@ func (r *run) askedToEnd() bool {
 // sleep waits before an attempt. Nothing is being sent meanwhile, so a run that is
 // asked to end does so: what its batch left open is looked up by the next one.
 func (r *run) sleep(ctx context.Context, d time.Duration) error {
-	if r.engine.Jitter != nil {
-		d = r.engine.Jitter(d)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	waited := make(chan struct{})

@@ -31,6 +31,7 @@ type Engine struct {
 
 	suspected toldCounts
 	inflight  *inflight
+	systems   systems
 	late      toldCounts
 	plan      schedule
 
@@ -265,6 +266,7 @@ func (r *run) begin(ctx context.Context) error {
 func (r *run) finish(err error) {
 	s := &r.summary
 	s.Err = err
+	r.engine.release(r, err == nil && r.header.Paused == "")
 	s.Elapsed = r.began.elapsed()
 	s.Paused, s.Pause = r.header.Paused, r.header.Pause
 	for _, stop := range r.stops {

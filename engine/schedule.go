@@ -46,16 +46,17 @@ type FlowStatus struct {
 	Flow     string
 	Mode     rules.Mode
 	Running  bool
-	Began    time.Time // of the run that goes on, or of the last one; zero: none yet
-	Ended    time.Time // of the last run; zero: none yet
-	Read     int64     // in the run that goes on
-	Due      time.Time // of the next run
-	Failures int       // runs that a system ended, one after another
-	Failing  error     // why the last run failed, or nil
-	Runs     int64     // that ended
-	Success  time.Time // when the last run that read the source ended and neither a system nor a pause ended it; zero: none yet
-	CaughtUp time.Time // when the last run began that reached the end of its source; zero: none yet
-	Last     Summary   // of the last run
+	Began    time.Time     // of the run that goes on, or of the last one; zero: none yet
+	Ended    time.Time     // of the last run; zero: none yet
+	Read     int64         // in the run that goes on
+	Due      time.Time     // of the next run
+	Failures int           // runs that a system ended, one after another
+	Failing  error         // why the last run failed, or nil
+	Waits    *SystemStatus // for this system, which is left alone, or nil
+	Runs     int64         // that ended
+	Success  time.Time     // when the last run that read the source ended and neither a system nor a pause ended it; zero: none yet
+	CaughtUp time.Time     // when the last run began that reached the end of its source; zero: none yet
+	Last     Summary       // of the last run
 }
 
 // Schedule returns what is known of the flows, by name.
@@ -65,7 +66,9 @@ func (e *Engine) Schedule() []FlowStatus {
 	all := make([]FlowStatus, 0, len(e.plan.flows))
 	for _, f := range e.plan.flows {
 		if !f.vanishing {
-			all = append(all, f.FlowStatus)
+			status := f.FlowStatus
+			status.Waits = e.waitsFor(f.flow)
+			all = append(all, status)
 		}
 	}
 	slices.SortFunc(all, func(a, b FlowStatus) int { return cmp.Compare(a.Flow, b.Flow) })
@@ -160,8 +163,14 @@ func (e *Engine) startDue(ctx context.Context, stop context.CancelCauseFunc, run
 	now := e.Clock.Now()
 	next := now.Add(e.beatEvery())
 	for _, f := range e.plan.flows {
+		held := now
+		if !f.Running && !f.vanishing {
+			held = e.heldUntil(f.flow, now)
+		}
 		switch {
 		case f.Running || f.vanishing:
+		case held.After(now):
+			next = earlier(next, held)
 		case !f.Due.After(now):
 			f.Began, f.asked = now, false
 			e.start(ctx, f, RunOptions{}, stop, runs)
@@ -272,11 +281,10 @@ func (e *Engine) nextDue(f *scheduled, now time.Time, interrupted bool) time.Tim
 		return now
 	}
 	if f.Failures > 0 {
-		wait := min(firstRetry<<min(f.Failures-1, 10), lastRetry)
-		if e.Jitter != nil {
-			wait = e.Jitter(wait)
+		if e.waitsFor(f.flow) != nil {
+			return now // as soon as the system it waits for may be asked
 		}
-		return now.Add(wait)
+		return now.Add(e.jitter(min(firstRetry<<min(f.Failures-1, 10), lastRetry)))
 	}
 	due := f.regular(now)
 	if f.changed.After(f.Began) {
@@ -347,6 +355,6 @@ func (e *Engine) Kick(flow string) bool {
 		return false
 	}
 	f.asked, f.Due = true, e.Clock.Now()
-	e.rouse()
+	e.tryNow(f.flow, connectors.Down, connectors.Unclear, connectors.Denied)
 	return true
 }

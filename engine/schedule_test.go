@@ -232,9 +232,9 @@ func TestEvery(t *testing.T) {
 	d.runs(3)
 }
 
-// TestSystemDown: a flow whose system is down is tried again, later each time; it is
+// TestFailing: a flow of which something is not as declared is tried again, later each time; it is
 // logged when it fails and when it recovers, and not in between.
-func TestSystemDown(t *testing.T) {
+func TestFailing(t *testing.T) {
 	t.Parallel()
 	var down atomic.Bool
 	down.Store(true)
@@ -244,7 +244,7 @@ func TestSystemDown(t *testing.T) {
 			if !down.Load() {
 				return nil
 			}
-			return &connectortest.Fault{Err: &connectors.Error{Class: connectors.Denied, Op: "log in", Err: errors.New("refused")}}
+			return &connectortest.Fault{Err: &connectors.Error{Class: connectors.Broken, Op: "read", Err: errors.New("no such table")}}
 		}
 	})
 	d.runs(1)
@@ -462,7 +462,7 @@ func TestWaitingEndsNoFailing(t *testing.T) {
 			if !down.Load() {
 				return nil
 			}
-			return &connectortest.Fault{Err: &connectors.Error{Class: connectors.Denied, Op: "read", Err: errors.New("the shop is shut")}}
+			return &connectortest.Fault{Err: &connectors.Error{Class: connectors.Broken, Op: "read", Err: errors.New("the shop is shut")}}
 		}}
 	})
 	first := d.runs(1)

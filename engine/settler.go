@@ -267,7 +267,7 @@ func (s *settler) endRun(settlement *Settlement) error {
 func (s *settler) endPass(ctx context.Context) error {
 	if s.appender != nil {
 		finish := func() error { return s.appender.Finish(ctx) }
-		if err := s.retry(ctx, s.flow.To, finish); err != nil {
+		if err := s.retryEffect(ctx, s.flow.To, finish); err != nil {
 			return err
 		}
 	}

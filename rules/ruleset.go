@@ -53,6 +53,7 @@ type Connector struct {
 	Rate      Rate
 	Timeout   time.Duration
 	Retry     Retry
+	Failures  map[string]string // the class of failures with such a code, where it is another than the kind says
 	Resources []*Resource
 	Digest    string // of its own settings, without its resources
 }
@@ -68,6 +69,7 @@ type Retry struct {
 	Attempts int           // in all; at least 1
 	Backoff  time.Duration // before the second attempt; doubled each time
 	Max      time.Duration // no wait is longer
+	Budget   time.Duration // all attempts and waits of one question together; 0: without end
 }
 
 // Resource is one collection of records in a system.

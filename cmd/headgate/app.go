@@ -81,7 +81,7 @@ func (a *app) stateAt(dir, named string) string {
 func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog) *engine.Engine {
 	return engine.New(engine.Config{
 		Ruleset: set, Open: a.opener(set), State: s, Exceptions: log, Clock: clock{},
-		Jitter: func(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) },
+		Jitter: rand.N[time.Duration],
 		Log:    a.logger(set),
 		Room:   func() error { return room(a.statePath(set)) },
 	})

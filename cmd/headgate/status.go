@@ -52,8 +52,34 @@ func (a *app) printDaemon(p painter, s *control.Status, now time.Time) {
 		a.printf("%s for %s; the old rules go on running:\n", p.red(fmt.Sprintf("THE FILES ARE NOT WHAT RUNS: %s", counted(d.Failed.Mistakes, "mistake"))), ago(now, d.Failed.Since))
 		a.printMistakes(d.Failed)
 	}
+	for i := range s.Systems {
+		a.printSystem(p, &s.Systems[i], now)
+	}
 	for _, u := range d.Alerts {
 		a.printf("%s by %s for %s, %s wait: %s\n", p.red("ALERT "+u.Alert+" REACHES NOBODY"), u.Channel, ago(now, u.Since), counted(int(u.Waiting), "event"), oneLine(u.Why))
+	}
+}
+
+// printSystem says of a system, once, what all flows that wait for it wait for.
+func (a *app) printSystem(p painter, s *control.System, now time.Time) {
+	state := map[string]string{"denied": "LETS NOBODY IN", "unclear": "DOES NOT ANSWER"}[s.Class]
+	if state == "" {
+		state = "IS DOWN"
+	}
+	next := "it is asked again in " + ago(s.Next, now)
+	if s.Asked || !s.Next.After(now) {
+		next = "it is being asked now"
+	}
+	flows := counted(len(s.Flows), "flow") + " waits for it"
+	if len(s.Flows) != 1 {
+		flows = counted(len(s.Flows), "flow") + " wait for it"
+	}
+	a.printf("%s for %s, %s, %s: %s\n", p.red(s.System+" "+state), ago(now, s.Since), next, flows, oneLine(s.Why))
+	if s.Hint != "" {
+		a.printf("  %s\n", oneLine(s.Hint))
+	}
+	if s.Class == "denied" && len(s.Flows) > 0 {
+		a.printf("  when it is mended: `headgate resume %s`, or wait\n", s.Flows[0])
 	}
 }
 
@@ -74,10 +100,10 @@ func (a *app) printMistakes(f *control.Failed) {
 
 func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 	a.printf("%s  %s → %s  (%s)  %s\n", p.bold(f.Flow), f.From, f.To, f.Mode, stateText(p, f, now))
-	if f.Why != "" {
+	if f.Why != "" && f.Waits == "" { // the system says it, once for all
 		a.printf("  %s\n", oneLine(f.Why))
 	}
-	if f.Hint != "" {
+	if f.Hint != "" && f.Waits == "" {
 		a.printf("  %s\n", oneLine(f.Hint))
 	}
 	if f.State == "paused" && f.Hint == "" {
@@ -113,6 +139,9 @@ func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 
 func stateText(p painter, f *control.FlowStatus, now time.Time) string {
 	text := f.State
+	if f.Waits != "" {
+		return p.red("WAITING for "+f.Waits) + " for " + ago(now, f.Since) + "; it goes on by itself"
+	}
 	if !f.Since.IsZero() && f.State != "waiting" {
 		text += " for " + ago(now, f.Since)
 	}

@@ -104,7 +104,7 @@ func classify(op string, err error) error {
 	case errors.Is(err, os.ErrNotExist):
 		return &connectors.Error{Class: connectors.Broken, Op: op, Hint: "is the path right, and the share mounted?", Err: err}
 	case errors.Is(err, os.ErrPermission):
-		return &connectors.Error{Class: connectors.Denied, Op: op, Hint: "may the user headgate runs as read and write there?", Err: err}
+		return &connectors.Error{Class: connectors.Broken, Op: op, Hint: "may the user headgate runs as read and write there?", Err: err}
 	}
 	return &connectors.Error{Class: connectors.Down, Op: op, Err: err}
 }

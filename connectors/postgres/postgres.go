@@ -61,12 +61,16 @@ func (r *Resource) Validate() error {
 
 const defaultPort = 5432
 
+// codes are SQLSTATEs, what has none, and what refusals of rows carry.
+var codes = []string{"timeout", "unreachable", "cut", "xxxxx", "not_null", "unique", "foreign_key", "check", "too_long", "type"}
+
 // Kind is the connector type "postgres".
 func Kind() connectors.Kind {
 	return connectors.Kind{
 		Name: "postgres", Summary: "a PostgreSQL database",
 		Settings: func() any { return &Settings{Port: defaultPort, SSLMode: "prefer"} },
 		Resource: func() any { return &Resource{} },
+		Codes:    codes,
 		Open: func(settings any, tools connectors.Tools) (connectors.Connector, error) {
 			return &connector{settings: settings.(*Settings), tools: tools}, nil
 		},
@@ -191,7 +195,7 @@ func (c *connector) with(outer context.Context, k *conn, op string, f func(conte
 	case err != nil && outer.Err() != nil:
 		return outer.Err()
 	case err != nil && ctx.Err() != nil: // pgx closed the connection: what it did is not known
-		return &connectors.Error{Class: connectors.Unclear, Op: op, Hint: "is it overloaded, or the network cut? `timeout` of the connector says how long to wait", Err: fmt.Errorf("no answer within %s", c.tools.Timeout)}
+		return &connectors.Error{Class: connectors.Unclear, Op: op, Hint: "is it overloaded, or the network cut? `timeout` of the connector says how long to wait", Code: "timeout", Err: fmt.Errorf("no answer within %s", c.tools.Timeout)}
 	}
 	return classify(op, err)
 }
@@ -206,7 +210,7 @@ func connectError(config *pgx.ConnConfig, err error) error {
 		}
 		return told
 	}
-	return &connectors.Error{Class: connectors.Down, Op: op, Hint: "is the server running, and reachable from here?", Err: errors.New("no connection could be made")}
+	return &connectors.Error{Class: connectors.Down, Code: "unreachable", Op: op, Hint: "is the server running, and reachable from here?", Err: errors.New("no connection could be made")}
 }
 
 // classify says what an error means for what is to be done, by its SQLSTATE.
@@ -219,18 +223,18 @@ func classify(op string, err error) error {
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return &connectors.Error{Class: connectors.Unclear, Op: op, Err: err}
+		return &connectors.Error{Class: connectors.Unclear, Code: "cut", Op: op, Err: err}
 	}
 	class := connectors.Unclear
 	switch {
-	case e.Code == "42501" || strings.HasPrefix(e.Code, "28"):
+	case strings.HasPrefix(e.Code, "28"):
 		class = connectors.Denied
 	case strings.HasPrefix(e.Code, "42") || strings.HasPrefix(e.Code, "3D") || strings.HasPrefix(e.Code, "3F"):
 		class = connectors.Broken
 	case strings.HasPrefix(e.Code, "40") || strings.HasPrefix(e.Code, "53") || strings.HasPrefix(e.Code, "55") || strings.HasPrefix(e.Code, "57"):
 		class = connectors.Down
 	}
-	return &connectors.Error{Class: class, Op: op, Err: fmt.Errorf("%s (SQLSTATE %s)", e.Message, e.Code)}
+	return &connectors.Error{Class: class, Code: e.Code, Op: op, Err: fmt.Errorf("%s (SQLSTATE %s)", e.Message, e.Code)}
 }
 
 // Place implements connectors.Source and connectors.Destination.

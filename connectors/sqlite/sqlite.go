@@ -43,12 +43,21 @@ func (r *Resource) Validate() error {
 	return nil
 }
 
+// codes are the names of primary results, and what refusals of rows carry.
+var codes = []string{
+	"SQLITE_ERROR", "SQLITE_INTERNAL", "SQLITE_PERM", "SQLITE_ABORT", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM",
+	"SQLITE_READONLY", "SQLITE_INTERRUPT", "SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_FULL", "SQLITE_CANTOPEN",
+	"SQLITE_PROTOCOL", "SQLITE_SCHEMA", "SQLITE_AUTH", "SQLITE_NOTADB",
+	"not_null", "unique", "foreign_key", "check", "too_long", "type",
+}
+
 // Kind is the connector type "sqlite".
 func Kind() connectors.Kind {
 	return connectors.Kind{
 		Name: "sqlite", Summary: "a SQLite database file",
 		Settings: func() any { return &Settings{BusyTimeout: 5 * time.Second} },
 		Resource: func() any { return &Resource{} },
+		Codes:    codes,
 		Open: func(settings any, tools connectors.Tools) (connectors.Connector, error) {
 			s := settings.(*Settings)
 			path := s.Path
@@ -135,7 +144,7 @@ func (c *connector) open(readOnly bool) (*sqlitedb.Conn, error) {
 	flags := sqlitedb.OpenReadWrite
 	if _, err := os.Stat(c.path); err != nil {
 		if !c.settings.Create {
-			return nil, &connectors.Error{Class: connectors.Broken, Op: "open " + c.path, Hint: "mend the path, or write create = true", Err: errors.New("there is no such database")}
+			return nil, &connectors.Error{Class: connectors.Broken, Code: "SQLITE_CANTOPEN", Op: "open " + c.path, Hint: "mend the path, or write create = true", Err: errors.New("there is no such database")}
 		}
 		flags |= sqlitedb.OpenCreate
 	}
@@ -172,11 +181,11 @@ func classify(op string, err error) error {
 	case sqlitedb.ResultCantOpen, sqlitedb.ResultNotADB, sqlitedb.ResultCorrupt:
 		class = connectors.Broken
 	case sqlitedb.ResultReadOnly, sqlitedb.ResultPerm, sqlitedb.ResultAuth:
-		class, hint = connectors.Denied, "the file or its directory cannot be written"
+		class, hint = connectors.Broken, "the file or its directory cannot be written"
 	case sqlitedb.ResultError:
 		class = connectors.Broken
 	}
-	return &connectors.Error{Class: class, Op: op, Hint: hint, Err: err}
+	return &connectors.Error{Class: class, Code: sqlitedb.ErrCode(err).ToPrimary().String(), Op: op, Hint: hint, Err: err}
 }
 
 // quote quotes an identifier.

@@ -13,7 +13,8 @@ import (
 
 // Status is all flows on one screen.
 type Status struct {
-	Daemon  *Daemon      `json:"daemon"` // null: none runs
+	Daemon  *Daemon      `json:"daemon"`            // null: none runs
+	Systems []System     `json:"systems,omitempty"` // those that are left alone for a while
 	Ruleset string       `json:"ruleset"`
 	Dir     string       `json:"dir"`
 	Flows   []FlowStatus `json:"flows"`
@@ -42,6 +43,18 @@ type Unheard struct {
 	Why     string    `json:"why"`
 }
 
+// System is a system that failed and is left alone for a while; flows wait for it.
+type System struct {
+	System string    `json:"system"`
+	Class  string    `json:"class"` // down, denied, unclear
+	Why    string    `json:"why"`
+	Hint   string    `json:"hint,omitempty"`
+	Since  time.Time `json:"since"`
+	Next   time.Time `json:"next"`              // when it is asked again
+	Asked  bool      `json:"probing,omitempty"` // it is being asked now
+	Flows  []string  `json:"flows"`             // that wait for it
+}
+
 // Failed is a ruleset that was not taken.
 type Failed struct {
 	Since       time.Time `json:"since"`
@@ -55,7 +68,8 @@ type FlowStatus struct {
 	From    string    `json:"from"`
 	To      string    `json:"to"`
 	Mode    string    `json:"mode"`
-	State   string    `json:"state"` // running, waiting, failing, paused, idle (no daemon)
+	State   string    `json:"state"`               // running, waiting, failing, paused, idle (no daemon)
+	Waits   string    `json:"waits_for,omitempty"` // waiting for this system, which is left alone
 	Why     string    `json:"why,omitempty"`
 	Hint    string    `json:"hint,omitempty"`
 	Since   time.Time `json:"since,omitzero"` // of the state, where that is known
@@ -95,6 +109,12 @@ func (s *Service) Status(context.Context, engine.Actor, *Nothing) (*Status, erro
 	if s.Daemon != nil {
 		status.Daemon = s.Daemon()
 	}
+	for _, alone := range s.Engine.Systems() {
+		status.Systems = append(status.Systems, System{
+			System: alone.System, Class: alone.Class.String(), Why: alone.Why.Error(), Hint: connectors.HintOf(alone.Why),
+			Since: alone.Since, Next: alone.Next, Asked: alone.Probing, Flows: []string{},
+		})
+	}
 	known := make(map[string]engine.FlowStatus)
 	for _, f := range s.Engine.Schedule() {
 		known[f.Flow] = f
@@ -106,6 +126,11 @@ func (s *Service) Status(context.Context, engine.Actor, *Nothing) (*Status, erro
 		}
 		if live, ok := known[flow.Name]; ok {
 			f.now(&live)
+		}
+		for i := range status.Systems {
+			if w := &status.Systems[i]; w.System == f.Waits {
+				w.Flows = append(w.Flows, f.Flow)
+			}
 		}
 		status.Flows = append(status.Flows, *f)
 	}
@@ -203,6 +228,9 @@ func (f *FlowStatus) now(live *engine.FlowStatus) {
 	case f.State == "paused":
 	case live.Running:
 		f.State, f.Since, f.Reading = "running", live.Began, live.Read
+	case live.Waits != nil:
+		f.State, f.Waits, f.Since, f.Due = "waiting", live.Waits.System, live.Waits.Since, live.Waits.Next
+		f.Why, f.Hint = live.Waits.Why.Error(), connectors.HintOf(live.Waits.Why)
 	case live.Failing != nil:
 		f.State, f.Since = "failing", live.Success
 	default:

@@ -18,6 +18,7 @@ const (
 	defaultAttempts = 5
 	defaultBackoff  = time.Second
 	defaultMaxWait  = time.Minute
+	defaultBudget   = 5 * time.Minute
 	defaultTimeout  = 30 * time.Second
 	defaultOverlap  = 5 * time.Minute
 )
@@ -31,7 +32,7 @@ func (l *loader) kind(name string) (connectors.Kind, bool) {
 }
 
 func (l *loader) declareConnector(b *block) {
-	c := &rules.Connector{Name: b.label, Retry: rules.Retry{Attempts: defaultAttempts, Backoff: defaultBackoff, Max: defaultMaxWait}}
+	c := &rules.Connector{Name: b.label, Retry: rules.Retry{Attempts: defaultAttempts, Backoff: defaultBackoff, Max: defaultMaxWait, Budget: defaultBudget}}
 	l.connectors[b.label], l.connectAt[c] = c, b
 	c.Digest = l.connectorDigest(b)
 	l.ruleset.Connectors = append(l.ruleset.Connectors, c)
@@ -59,8 +60,10 @@ func (l *loader) declareConnector(b *block) {
 		c.Retry.Attempts = retry.whole("attempts", defaultAttempts, 1)
 		c.Retry.Backoff = retry.duration("backoff", defaultBackoff)
 		c.Retry.Max = retry.duration("max", defaultMaxWait)
+		c.Retry.Budget = retry.duration("budget", defaultBudget)
 		retry.done()
 	}
+	c.Failures = b.failures(kind)
 	for _, rb := range b.blocks("resource", 1) {
 		l.declareResource(c, kind, rb)
 	}

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"headgate/connectors"
+	"headgate/rules"
+)
+
+// How long a system is left alone.
+const (
+	firstRest  = 5 * time.Second  // after it was found down; doubled each time it still is
+	lastRest   = 5 * time.Minute  // no such rest is longer
+	deniedRest = 15 * time.Minute // after it let nobody in: to knock often locks accounts
+)
+
+// system is how a connector does, whichever flows ask it. It is the breaker between
+// them: what fails as often in a row as the connector's attempts say, or lets nobody
+// in, is left alone. Then one run at a time may probe it, and an answer lets all in.
+// It outlives runs and reloads, as long as the connector is declared alike.
+type system struct {
+	name     string
+	attempts int
+	failures map[string]connectors.Class // by code, where another than the connector says
+
+	mu     sync.Mutex
+	row    int       // questions that failed, one behind the other
+	quiet  time.Time // it asked to be left alone until then
+	since  time.Time // it is left alone since then; zero: it is not
+	rests  int       // it was found down so often since it was well
+	next   time.Time // it may be probed then
+	effect bool      // it failed at an effect: only an effect shows that it is well
+	why    error     // what it failed with
+	probe  *run      // who probes it now, or nil
+}
+
+// SystemStatus is a system that is left alone for a while.
+type SystemStatus struct {
+	System  string
+	Class   connectors.Class
+	Why     error
+	Since   time.Time
+	Next    time.Time // when it is asked again
+	Probing bool      // it is being asked now
+}
+
+// system returns how a connector does. One declared anew is asked freely, but not
+// before the time it asked for under its former declaration.
+func (e *Engine) system(c *rules.Connector) *system {
+	e.systems.mu.Lock()
+	defer e.systems.mu.Unlock()
+	if s := e.systems.all[handle(c)]; s != nil {
+		return s
+	}
+	s := &system{name: c.Name, attempts: c.Retry.Attempts, failures: make(map[string]connectors.Class, len(c.Failures))}
+	for code, name := range c.Failures {
+		s.failures[code], _ = connectors.ClassNamed(name) // load checked it
+	}
+	for _, other := range e.systems.all {
+		if other.name == c.Name {
+			s.quiet = later(s.quiet, other.quietUntil())
+		}
+	}
+	if e.systems.all == nil {
+		e.systems.all = make(map[string]*system)
+	}
+	e.systems.all[handle(c)] = s
+	return s
+}
+
+// classed gives an error the class that the operator gave its code. It changes how
+// the flow goes on, and nothing of what is known of a change: that the receipts say.
+func (s *system) classed(err error) error {
+	e, ok := errors.AsType[*connectors.Error](err)
+	if !ok {
+		return err
+	}
+	class, ok := connectors.OfCode(s.failures, e.Code)
+	if !ok || class == e.Class {
+		return err
+	}
+	other := *e
+	other.Class = class
+	return &other
+}
+
+// systems are all systems, by handle.
+type systems struct {
+	mu  sync.Mutex
+	all map[string]*system
+}
+
+func (all *systems) list() []*system {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return slices.Collect(maps.Values(all.all))
+}
+
+// forget drops the systems that set does not declare any more, but those that asked
+// to be left alone until later.
+func (all *systems) forget(set *rules.Ruleset, now time.Time) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	declared := make(map[string]bool)
+	for _, c := range set.Connectors {
+		declared[handle(c)] = true
+	}
+	for name, s := range all.all {
+		if !declared[name] && !s.quietUntil().After(now) {
+			delete(all.all, name)
+		}
+	}
+}
+
+// MayAsk returns an error while the connector's system has asked to be left alone:
+// what takes several requests stops between them.
+func (e *Engine) MayAsk(c *rules.Connector) error {
+	return e.system(c).mayAsk(e.Clock.Now())
+}
+
+func (s *system) mayAsk(now time.Time) error {
+	until := s.quietUntil()
+	if !until.After(now) {
+		return nil
+	}
+	return &connectors.Error{
+		Class: connectors.Down, Op: "ask " + s.name, After: until.Sub(now),
+		Err: fmt.Errorf("%w until %s", errQuiet, until.Format(time.TimeOnly)),
+	}
+}
+
+// errQuiet says that no request was made: it is no answer of the system.
+var errQuiet = errors.New("it asked to be left alone")
+
+func (s *system) quietUntil() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet
+}
+
+// admit says whether r may ask the system now, and if it may, how long it has to
+// wait before. Where it is left alone, the first to come after its rest probes it.
+func (s *system) admit(r *run, now time.Time) (wait time.Duration, alone *SystemStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.since.IsZero() && s.probe != r {
+		if s.probe != nil || now.Before(s.next) {
+			return 0, s.status()
+		}
+		s.probe = r
+	}
+	return max(0, s.quiet.Sub(now)), nil
+}
+
+// alone says how the system is left alone, nil where it is not.
+func (s *system) alone() *SystemStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status()
+}
+
+// status says how the system does, nil where it is not left alone. s is locked.
+func (s *system) status() *SystemStatus {
+	if s.since.IsZero() {
+		return nil
+	}
+	return &SystemStatus{System: s.name, Class: connectors.ClassOf(s.why), Why: s.why, Since: s.since, Next: s.next, Probing: s.probe != nil}
+}
+
+// change is what became of a system: it went down, or it is well again.
+type change uint8
+
+const (
+	nothing change = iota
+	wentDown
+	isWell
+)
+
+// answered takes note of what came of a question of r.
+func (s *system) answered(r *run, effect bool, err error, now time.Time, rest func(time.Duration) time.Duration) change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	class := connectors.ClassOf(err)
+	if errors.Is(err, errQuiet) {
+		return nothing
+	}
+	if err == nil || class == connectors.Broken {
+		s.row = 0
+		if s.probe == r && !s.since.IsZero() && (err != nil || effect || !s.effect) {
+			return s.close()
+		}
+		return nothing
+	}
+	s.row++
+	s.quiet = later(s.quiet, now.Add(connectors.AfterOf(err)))
+	probing := s.probe == r && !s.since.IsZero()
+	if !probing && (!s.since.IsZero() || class != connectors.Denied && s.row < s.attempts) {
+		return nothing
+	}
+	return s.open(effect, err, now, rest)
+}
+
+// rest lets the system alone until the time it asked for: nobody waits so long for an answer.
+func (s *system) rest(err error, now time.Time) (*SystemStatus, change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := nothing
+	if s.since.IsZero() {
+		s.since, s.why, changed = now, err, wentDown
+	}
+	s.next, s.probe = later(s.next, s.quiet), nil
+	return s.status(), changed
+}
+
+// open lets the system alone. s is locked.
+func (s *system) open(effect bool, err error, now time.Time, rest func(time.Duration) time.Duration) change {
+	class, before := connectors.ClassOf(err), s.since
+	wait := deniedRest
+	if class != connectors.Denied {
+		wait = min(firstRest<<min(s.rests, 10), lastRest)
+	}
+	if before.IsZero() {
+		s.since = now
+	}
+	s.next = later(now.Add(wait/2+rest(wait-wait/2)), s.quiet)
+	s.rests, s.effect, s.probe = s.rests+1, effect, nil
+	told := !before.IsZero() && connectors.ClassOf(s.why) == class
+	if s.why = err; told {
+		return nothing
+	}
+	return wentDown
+}
+
+// close lets all in again. s is locked.
+func (s *system) close() change {
+	s.since, s.next, s.probe, s.rests, s.row, s.why = time.Time{}, time.Time{}, nil, 0, 0, nil
+	return isWell
+}
+
+// release ends the probe of r, if it made one. The system is well then if all that r
+// wanted of it was done: what it failed at did not come up again.
+func (s *system) release(r *run, well bool) change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe != r {
+		return nothing
+	}
+	if s.probe = nil; well && !s.since.IsZero() {
+		return s.close()
+	}
+	return nothing
+}
+
+// tryNow lets the next who comes probe the system, if it is of one of the classes.
+func (s *system) tryNow(now time.Time, classes ...connectors.Class) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, class := range classes {
+		if !s.since.IsZero() && connectors.ClassOf(s.why) == class {
+			s.next = later(now, s.quiet)
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
