@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench profile fuzz cover kill reload soak
+.PHONY: build test demo bench profile fuzz cover kill reload soak proxy
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -27,6 +27,10 @@ fuzz:
 # KILLS=200 kills of each import, and of the daemon.
 kill:
 	HEADGATE_TEST_KILLS=$(or $(KILLS),200) go test ./cmd/headgate -run Kill -count=1 -v -timeout 60m
+
+# FAULTS=200 connections of each flow that are slow, reset, cut or swallowed.
+proxy:
+	HEADGATE_TEST_FAULTS=$(or $(FAULTS),200) go test ./connectors/connectortest/wire ./cmd/headgate -run 'Faults|Proxy' -count=1 -v -timeout 30m
 
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:

@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"connectors/keyset":             {"connectors", "engine/record"},
 	"connectors/document":           {"engine/record"},
 	"connectors/connectortest":      {"connectors", "engine/record"},
+	"connectors/connectortest/wire": {},
 	"connectors/http/shopapi":       {},
 	"connectors/postgres/pgtest":    {},
 	kinds:                           {"connectors", "connectors/document", "connectors/keyset", "engine/record"},

@@ -78,11 +78,7 @@ func killImports(t *testing.T, name string, erp *till) {
 
 func beginImport(t testing.TB, name string, erp *till, sales []sale) *operator {
 	o := &operator{TB: t, dir: t.TempDir(), env: erp.env}
-	for _, file := range []string{"lines.hcl", name + ".hcl"} {
-		text, err := os.ReadFile(filepath.Join("testdata", "retail", file))
-		o.must(err)
-		o.write("rules/"+file, text)
-	}
+	o.copy("testdata/retail/lines.hcl", "testdata/retail/"+name+".hcl")
 	o.must(writeSales(o.path("in"), sales, 8))
 	erp.empty(o)
 	return o
@@ -176,8 +172,9 @@ CREATE INDEX lines_by_invoice ON lines (invoice, stock_code);`
 
 const selectLines = "SELECT invoice, stock_code, description, quantity, invoiced_at, price, customer, amount FROM lines"
 
-func postgresTill(t testing.TB) *till {
-	server := pgtest.Start(t)
+func postgresTill(t testing.TB) *till { return postgresTillOf(pgtest.Start(t)) }
+
+func postgresTillOf(server *pgtest.Server) *till {
 	return &till{
 		env: []string{"KILL_TEST_DSN=" + server.DSN()}, dsn: server.DSN(),
 		empty: func(o *operator) { server.Exec(o, "DROP TABLE IF EXISTS lines", makeLines) },

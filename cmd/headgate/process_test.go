@@ -164,6 +164,16 @@ func (o *operator) write(name string, content []byte) {
 	o.must(os.WriteFile(o.path(name), content, 0o644))
 }
 
+// copy copies files of a ruleset into it.
+func (o *operator) copy(names ...string) {
+	o.Helper()
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		o.must(err)
+		o.write("rules/"+filepath.Base(name), text)
+	}
+}
+
 // eventually waits until a condition holds.
 func (o *operator) eventually(what string, within time.Duration, holds func() bool) {
 	o.Helper()

@@ -123,6 +123,16 @@ func (k *conn) close() error {
 	return db.Close(ctx)
 }
 
+// forgotten lets a server end a session whose client is gone behind a cut network
+// within about a minute, instead of two hours: until then it holds the lock of its
+// table, and everybody waits (quiet.go).
+var forgotten = map[string]string{
+	"tcp_keepalives_idle":                 "30",
+	"tcp_keepalives_interval":             "10",
+	"tcp_keepalives_count":                "3",
+	"idle_in_transaction_session_timeout": "60s",
+}
+
 // config is the connection's configuration. Texts come in one known form.
 func (c *connector) config() (*pgx.ConnConfig, error) {
 	dsn, err := c.dsn()
@@ -143,6 +153,11 @@ func (c *connector) config() (*pgx.ConnConfig, error) {
 	config.RuntimeParams["plan_cache_mode"] = "force_custom_plan"
 	// The pages of a look-up by key are few and mostly cached: it goes by the index.
 	config.RuntimeParams["random_page_cost"] = "1.1"
+	for name, value := range forgotten {
+		if config.RuntimeParams[name] == "" {
+			config.RuntimeParams[name] = value
+		}
+	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "headgate"
 	}

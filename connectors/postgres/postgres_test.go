@@ -53,6 +53,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("a cursor reads its overlap again", func(t *testing.T) { overlaps(t, server) })
 	t.Run("pages of any size give the same rows", func(t *testing.T) { pages(t, server) })
 	t.Run("what is missing is told", func(t *testing.T) { missing(t, server) })
+	t.Run("a server gives up a session nobody ends", func(t *testing.T) { forgets(t, server) })
 }
 
 func bisects(t *testing.T, server *pgtest.Server) {
@@ -164,6 +165,18 @@ func missing(t *testing.T, server *pgtest.Server) {
 	place, err := mustSource(t, c, "short").Place()
 	if err != nil || !strings.HasSuffix(place, "/postgres#short") || strings.Contains(place, "headgate") {
 		t.Errorf("place is %q, %v", place, err)
+	}
+}
+
+func forgets(t *testing.T, server *pgtest.Server) {
+	r := resource("")
+	r.Settings = &Resource{Query: "SELECT current_setting('idle_in_transaction_session_timeout') AS no, 1 AS total, NULL::timestamptz AS changed"}
+	s, err := open(t, server).Source(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, rows := readAll(t, s, "", 10); !strings.Contains(rows, "1min") {
+		t.Errorf("an idle transaction is kept open for %s", rows)
 	}
 }
 
