@@ -28,8 +28,12 @@ func (o *OpenRecord) resend() time.Time {
 }
 
 // due reports whether the record is judged again without a person asking for it: in
-// any run where it is held or was judged by other rules, else when it is sent again.
+// any run where it is held or was judged by other rules, else when it is sent again;
+// never where that kills.
 func (o *OpenRecord) due(digest string, now time.Time) bool {
+	if o.Code == codePoison {
+		return false
+	}
 	return o.Outcome == Held || o.Digest != digest || !o.Sent.IsZero() && !now.Before(o.resend())
 }
 

@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"rules/load":                    {"connectors", "engine/record", "rules", "rules/expression"},
 	"engine":                        {"connectors", "engine/record", "rules", "rules/expression"},
 	"engine/state":                  {"engine", "engine/record"},
+	"engine/notes":                  {"engine"},
 	"engine/exceptions":             {"engine", "engine/lines", "engine/record"},
 	"engine/audit":                  {"engine", "engine/lines"},
 	"engine/alerts":                 {"connectors", "engine", "engine/record", "rules"},

@@ -44,6 +44,8 @@ type batch struct {
 
 	forgotten []Waited // open records that wait as they waited
 
+	gone chan struct{} // closed when nothing more becomes of it; nil: nobody waits for that
+
 	pausing string // the guard's reason: the batch is not settled
 	news    []Event
 	retold  []Exception // of what waited before: they are no news

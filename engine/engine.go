@@ -26,6 +26,7 @@ type Config struct {
 	Clock      Clock
 	Jitter     func(time.Duration) time.Duration // a random wait of at least nothing and less than the given one; nil: that one
 	Log        *slog.Logger
+	Notes      Notes          // of what is handled, for the process that comes after this one; nil: none
 	Room       func() error   // checked before each batch: an error says that the disk is nearly full; nil: not checked
 	Progress   func(Progress) // told after each batch, from the flow's own goroutine; nil: nobody
 	Notify     func(Event)    // told what people may want to know, from many goroutines; it must not wait. nil: nobody

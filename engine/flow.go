@@ -214,7 +214,7 @@ func (r *run) pause(kind Pause, why string) error {
 	r.header.Paused, r.header.Pause, r.header.PausedAt = why, kind, r.engine.Clock.Now()
 	r.header.endGuard()
 	header := r.header
-	if err := r.ledger.Settle(&Settlement{Header: &header}); err != nil {
+	if err := settleAct(r.ledger, &Settlement{Header: &header}); err != nil {
 		return err
 	}
 	if r.observer != nil {

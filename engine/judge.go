@@ -75,6 +75,7 @@ func (j *judge) page(ctx context.Context, b *batch) error {
 			it.digest = brokenDigest(row, broken.Code, b.page.Raw(i))
 			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: broken.Code, Message: broken.Message})
 		}
+		j.isPoison(it)
 	}
 	return j.items(ctx, b)
 }
@@ -90,6 +91,10 @@ func (j *judge) opens(ctx context.Context, b *batch) error {
 			copy(it.digest[:], it.open.Key[1:])
 			it.verdict = rejected(record.Reason{Stage: record.StageSource, Code: it.broken, Message: cmp.Or(it.open.Damage, "the row was broken when it was read")})
 		}
+		if it.broken == codePoison {
+			it.verdict = poisoned(it.open.Damage)
+		}
+		j.isPoison(it)
 	}
 	return j.items(ctx, b)
 }
@@ -202,7 +207,10 @@ func (j *judge) makeKeys(b *batch) {
 			j.key, err = j.appendKey(j.key[:0], it)
 			j.keys = append(j.keys, j.key...)
 		}
-		if err != nil {
+		if it.waited != nil && it.broken != "" {
+			j.keys = append(j.keys[:start], it.waited.Key...)
+			it.keyless = errNoKey.Error()
+		} else if err != nil {
 			j.keys = append(j.keys[:start], keylessSpace)
 			digest := it.rowDigest()
 			j.keys = append(j.keys, digest[:]...)

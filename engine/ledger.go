@@ -142,6 +142,7 @@ const (
 	PausedByOperator Pause = "operator" // a person wants it to stand still
 	PausedByGuard    Pause = "guard"    // more would have been done than the guard allows
 	PausedByIdentity Pause = "identity" // a resource is not the one the ledger belongs to
+	PausedByCrash    Pause = "crash"    // the process crashed again and again, and no record is to blame
 )
 
 // Header is what a ledger knows of its flow as a whole.
@@ -158,6 +159,7 @@ type Header struct {
 	Pause    Pause  // what kind of pause that is
 	PausedAt time.Time
 	Guard    GuardState
+	Poison   bool   // records are held because handling them kills
 	Mark     string // settled mark of an Appender
 	Known    int64  // keys in the ledger
 	Journal  uint64 // number of the last journal row

@@ -32,6 +32,9 @@ func (r *run) read(ctx, work context.Context, out chan<- *batch) error {
 		rd.left = r.limit
 	}
 	err := rd.readAll(ctx)
+	if noted := rd.carefully(ctx, stepEnd, "", record.Fingerprint{}); err == nil {
+		err = noted
+	}
 	if err != nil && ctx.Err() == nil {
 		// The decider may see the end of the stream before the run is called off.
 		r.pass.unread = "reading it ended with an error"
@@ -51,9 +54,14 @@ func (rd *reader) readAll(ctx context.Context) error {
 		if rd.chosen != nil {
 			return nil // the source is not asked
 		}
-		if err := rd.readSuspects(ctx); err != nil {
-			return err
+		if !rd.care.careful() { // they wait
+			if err := rd.readSuspects(ctx); err != nil {
+				return err
+			}
 		}
+	}
+	if err := rd.carefully(ctx, stepList, "", record.Fingerprint{}); err != nil {
+		return err
 	}
 	var parts []connectors.Part
 	list := func() error {
@@ -97,6 +105,9 @@ func (rd *reader) readPart(ctx context.Context, part connectors.Part) error {
 	if rd.fromStart {
 		position = ""
 	}
+	if err := rd.carefully(ctx, stepUnit, part.Name, record.Fingerprint{}); err != nil {
+		return err
+	}
 	if position == "" {
 		if ok, err := rd.judgeUnit(ctx, part); err != nil || !ok {
 			rd.pass.unread = "a part was refused"
@@ -107,6 +118,10 @@ func (rd *reader) readPart(ctx context.Context, part connectors.Part) error {
 	}
 	rd.pass.going = true
 	for rd.left != 0 && ctx.Err() == nil {
+		where := part.Name + " behind " + string(position)
+		if err := rd.carefully(ctx, stepRead, where, record.Fingerprint{}); err != nil {
+			return err
+		}
 		var page connectors.Page
 		read := func() (err error) {
 			page, err = rd.source.Read(ctx, part, position, rd.size())
@@ -118,7 +133,7 @@ func (rd *reader) readPart(ctx context.Context, part connectors.Part) error {
 		if page.Len() == 0 && (page.EndPosition() == position || page.EndPosition() == settled) {
 			return nil
 		}
-		if err := rd.sendPage(part, page, position); err != nil {
+		if err := rd.sendPage(ctx, part, page, position); err != nil {
 			return err
 		}
 		if position = page.EndPosition(); page.End() {
@@ -139,6 +154,9 @@ func (rd *reader) betweenBatches(ctx context.Context) error {
 }
 
 func (rd *reader) size() int {
+	if rd.care.careful() {
+		return 1
+	}
 	size := rd.flow.Batch.Size
 	if size <= 0 {
 		size = defaultBatch
@@ -151,8 +169,11 @@ func (rd *reader) size() int {
 
 // sendPage judges a page and sends it as one batch, or as several where one key
 // comes with more than one content.
-func (rd *reader) sendPage(part connectors.Part, page connectors.Page, from record.Position) error {
+func (rd *reader) sendPage(ctx context.Context, part connectors.Part, page connectors.Page, from record.Position) error {
 	b := &batch{part: part, page: page, from: from, to: page.EndPosition(), end: page.End()}
+	if rd.care.careful() {
+		return rd.sendCarefully(ctx, b)
+	}
 	if err := rd.judge.page(rd.work, b); err != nil {
 		return err
 	}
@@ -236,8 +257,14 @@ func (rd *reader) readOpen(ctx context.Context) error {
 		after = opens[len(opens)-1].Key
 		b := &batch{again: true}
 		for i := range opens {
-			if rd.dueAgain(&opens[i]) {
-				b.items = append(b.items, item{open: &opens[i]})
+			if !rd.dueAgain(&opens[i]) {
+				continue
+			}
+			if b.items = append(b.items, item{open: &opens[i]}); rd.care.careful() {
+				if err := rd.sendCarefully(ctx, b); err != nil || ctx.Err() != nil {
+					return err
+				}
+				b = &batch{again: true}
 			}
 		}
 		if len(b.items) == 0 {

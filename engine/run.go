@@ -32,6 +32,8 @@ type Engine struct {
 	suspected toldCounts
 	inflight  *inflight
 	systems   systems
+	careful   chan struct{}   // holds who handles a record after a crash
+	ran       map[string]bool // ledgers over which this process has run a flow
 	late      toldCounts
 	plan      schedule
 
@@ -43,7 +45,7 @@ func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{Config: c, inflight: newInflight(), open: make(map[string]*opened)}
+	e := &Engine{Config: c, inflight: newInflight(), open: make(map[string]*opened), careful: make(chan struct{}, 1)}
 	e.plan.wake = make(chan struct{}, 1)
 	e.replace(c.Ruleset, false)
 	return e
@@ -184,6 +186,7 @@ type run struct {
 	guard     guard
 	counted   GuardState // how the guard stood before this run
 	pass      *pass
+	care      care
 	inflight  *lane
 	summary   Summary
 	stops     map[stopKey]*StopCount
@@ -202,6 +205,15 @@ func (r *run) run(ctx context.Context) error {
 	if r.header.Paused != "" {
 		return nil
 	}
+	if err := r.beginCare(); err != nil || r.header.Paused != "" {
+		return err
+	}
+	err := r.runStages(ctx)
+	r.endCare(err) // not deferred: a panic does not end it
+	return err
+}
+
+func (r *run) runStages(ctx context.Context) error {
 	r.asked = ctx.Done()
 	if err := r.begin(ctx); err != nil {
 		return err
@@ -216,13 +228,13 @@ func (r *run) run(ctx context.Context) error {
 	announced, applied := make(chan *batch, openBatches), make(chan *settling, openBatches)
 	settler := &settler{run: r, in: decided, announced: announced, applied: applied, first: r.header, left: r.unknown}
 	deliverer := &deliverer{run: r, judge: newJudge(r)}
-	work.Go(func() error { return r.read(ctx, workCtx, judged) })
-	work.Go(func() error { return r.decideAll(workCtx, judged, decided) })
-	work.Go(func() error { return deliverer.deliverAll(workCtx, announced, applied) })
-	work.Go(func() error {
+	work.Go(r.stage(func() error { return r.read(ctx, workCtx, judged) }))
+	work.Go(r.stage(func() error { return r.decideAll(workCtx, judged, decided) }))
+	work.Go(r.stage(func() error { return deliverer.deliverAll(workCtx, announced, applied) }))
+	work.Go(r.stage(func() error {
 		defer r.inflight.close()
 		return settler.settleAll(workCtx)
-	})
+	}))
 	return work.Wait()
 }
 

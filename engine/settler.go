@@ -107,13 +107,16 @@ func (s *settler) take(b *batch, more bool) {
 		s.in = nil
 	case b.pausing != "":
 		s.in, s.tripped = nil, b
+		b.leave()
 	case b.empty():
 		s.accountWaited(b)
+		b.leave()
 		s.inflight.leave(b)
 		s.final, s.atLimit = b.final, b.atLimit
 	default:
 		if s.failure = s.checkRoom(); s.failure != nil {
 			s.in = nil
+			b.leave()
 			return
 		}
 		s.final, s.atLimit = b.final, b.atLimit
@@ -179,6 +182,7 @@ func (s *settler) settle(done []*settling) error {
 		s.settled = true
 		s.inflight.leave(one.batch)
 		s.account(one.batch)
+		one.batch.leave()
 		if s.observer == nil && !one.batch.shared {
 			one.release()
 		}

@@ -18,6 +18,7 @@ import (
 	"headgate/connectors/builtin"
 	"headgate/engine"
 	"headgate/engine/exceptions"
+	"headgate/engine/notes"
 	"headgate/engine/state"
 	"headgate/rules"
 	"headgate/rules/load"
@@ -197,6 +198,20 @@ func secretFile(s connectors.Secret, path string, others os.FileMode) (string, e
 
 func (a *app) exceptionsDir(set *rules.Ruleset) string {
 	return filepath.Join(a.statePath(set), "exceptions")
+}
+
+// noted has what e handles noted for the process after this one, which holds what
+// this one dies of.
+func (a *app) noted(e *engine.Engine, set *rules.Ruleset) (*notes.Notes, error) {
+	n, err := notes.Open(filepath.Join(a.statePath(set), "handling"))
+	if err != nil {
+		return nil, err
+	}
+	if n.Crashed() {
+		e.Log.Error("the process before this one crashed", "trace", n.Trace())
+	}
+	e.Notes = n
+	return n, nil
 }
 
 // writable opens state and exception log to be written.

@@ -60,6 +60,11 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now(), acts: acts}
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
+	noted, err := a.noted(d.engine, set)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, noted.Close()) }()
 	d.engine.Watch = d.watchFiles
 	d.alerts = a.alerter(set, db, d.log)
 	d.engine.Notify = d.alerts.Note

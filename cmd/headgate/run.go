@@ -50,6 +50,11 @@ func (a *app) run(cmd *cobra.Command, options engine.RunOptions) (err error) {
 	e := a.engine(set, db, log)
 	e.Progress = a.progress()
 	defer func() { err = errors.Join(err, e.Close()) }()
+	noted, err := a.noted(e, set)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, noted.Close()) }()
 	summaries, err := e.RunOnce(cmd.Context(), options)
 	if isTerminal(a.err) {
 		_, _ = fmt.Fprint(a.err, "\r\x1b[K")

@@ -1,0 +1,107 @@
+// Package notes keeps what a process was handling, for the process that comes after
+// it if it dies of that: one small file a flow, and the trace of a crash.
+//
+// Nothing is fsynced: what a process wrote is there when that process dies. After a
+// power cut nobody asks, since no record is to blame for it.
+package notes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"headgate/engine"
+)
+
+// The files beside the notes.
+const (
+	traceFile = "crash.txt"      // of this process; empty while it lives
+	lastTrace = "crash-last.txt" // of the last process that crashed
+)
+
+// Notes are the notes in one directory.
+type Notes struct {
+	dir     string
+	crashed bool
+	trace   *os.File
+}
+
+// Open takes over the notes of the process before this one, and has the trace of a
+// crash of this one written beside them. Only who holds the state may open them.
+func Open(dir string) (*Notes, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of notes: %w", err)
+	}
+	n := &Notes{dir: dir}
+	trace := filepath.Join(dir, traceFile)
+	if info, err := os.Stat(trace); err == nil && info.Size() > 0 {
+		n.crashed = true
+		if err := os.Rename(trace, n.Trace()); err != nil {
+			return nil, fmt.Errorf("keep the trace of a crash: %w", err)
+		}
+	}
+	var err error
+	if n.trace, err = os.OpenFile(trace, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600); err != nil {
+		return nil, fmt.Errorf("make room for the trace of a crash: %w", err)
+	}
+	if err := debug.SetCrashOutput(n.trace, debug.CrashOptions{}); err != nil {
+		return nil, errors.Join(fmt.Errorf("have the trace of a crash written: %w", err), n.trace.Close())
+	}
+	return n, nil
+}
+
+// Close ends the writing of a trace. The process leaves in order.
+func (n *Notes) Close() error {
+	return errors.Join(debug.SetCrashOutput(nil, debug.CrashOptions{}), n.trace.Close())
+}
+
+// Crashed reports whether the process before this one died of itself: not of a kill.
+func (n *Notes) Crashed() bool { return n.crashed }
+
+// Trace is where the trace of the last crash is.
+func (n *Notes) Trace() string { return filepath.Join(n.dir, lastTrace) }
+
+// Read implements engine.Notes. A note that cannot be read says only that there is one.
+func (n *Notes) Read(ledger string) (note engine.Note, found bool) {
+	text, err := os.ReadFile(n.path(ledger))
+	if errors.Is(err, fs.ErrNotExist) {
+		return note, false
+	}
+	if json.Unmarshal(text, &note) != nil {
+		return engine.Note{}, true
+	}
+	return note, true
+}
+
+// Write implements engine.Notes: a process that dies meanwhile leaves the note whole,
+// this one or the one before.
+func (n *Notes) Write(ledger string, note engine.Note) error {
+	text, err := json.Marshal(note)
+	if err != nil {
+		return err
+	}
+	temp := n.path(ledger) + ".tmp"
+	if err := os.WriteFile(temp, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, n.path(ledger))
+}
+
+// Clear implements engine.Notes.
+func (n *Notes) Clear(ledger string) error {
+	if err := os.Remove(n.path(ledger)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (n *Notes) path(ledger string) string {
+	return filepath.Join(n.dir, url.PathEscape(ledger)+".json")
+}
+
+var _ engine.Notes = (*Notes)(nil)
