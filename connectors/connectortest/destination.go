@@ -29,6 +29,9 @@ func (s Suite) runDestination(t *testing.T) {
 	if s.Appender {
 		s.runAppender(t)
 	}
+	if s.Sender {
+		s.runSender(t)
+	}
 }
 
 // creates returns a change that creates each of the rows.
@@ -196,6 +199,9 @@ func (s Suite) testDestinationAbilities(t *testing.T) {
 	}
 	if _, ok := dest.(connectors.Appender); ok != s.Appender {
 		t.Errorf("appender is %v, declared %v", ok, s.Appender)
+	}
+	if _, ok := dest.(connectors.Sender); ok != s.Sender {
+		t.Errorf("sender is %v, declared %v", ok, s.Sender)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Call is one call of a connector.
 type Call struct {
-	Op string // parts, read, envelope, get, apply, find, mark, restore or finish
+	Op string // parts, read, envelope, get, apply, send, find, mark, restore or finish
 	N  int    // which call of all, from 1
 }
 
@@ -123,6 +123,16 @@ func (c *faultyConnector) Destination(r connectors.Resource) (connectors.Destina
 	finder, isFinder := inner.(connectors.Finder)
 	app, isAppender := inner.(connectors.Appender)
 	f, a := faultyFinder{finder, c.faults}, faultyAppender{app, c.faults}
+	if sender, ok := inner.(connectors.Sender); ok {
+		s := faultySender{faultyDestination: d, inner: sender}
+		if !isFinder {
+			return s, nil
+		}
+		return struct {
+			connectors.Sender
+			connectors.Finder
+		}{s, f}, nil
+	}
 	switch {
 	case isFinder && isAppender:
 		return struct {
@@ -204,27 +214,49 @@ type faultyDestination struct {
 	faults *Faults
 }
 
-// Apply keeps to the contract when it fails: a lost answer is Unknown for every
-// change, a call that was not made is Untried.
+// Apply applies the lot, unless it is to fail.
 func (d faultyDestination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
+	return d.effect("apply", len(lot.Changes), func() ([]connectors.Receipt, error) { return d.Destination.Apply(ctx, lot) })
+}
+
+// effect keeps to the contract when it fails: a lost answer is Unknown for every
+// change, a call that was not made is Untried.
+func (d faultyDestination) effect(op string, changes int, call func() ([]connectors.Receipt, error)) ([]connectors.Receipt, error) {
 	var receipts []connectors.Receipt
 	made, answered := false, false
-	err := d.faults.do("apply", func() (err error) {
+	err := d.faults.do(op, func() (err error) {
 		made = true
-		receipts, err = d.Destination.Apply(ctx, lot)
+		receipts, err = call()
 		answered = err != nil
 		return err
 	})
 	if err == nil || answered {
 		return receipts, err
 	}
-	receipts = make([]connectors.Receipt, len(lot.Changes))
+	receipts = make([]connectors.Receipt, changes)
 	for i := range receipts {
 		if made {
 			receipts[i].Status = connectors.Unknown
 		}
 	}
 	return receipts, err
+}
+
+// faultySender is a sender with its faults. What is prepared reaches no system.
+type faultySender struct {
+	faultyDestination
+	inner connectors.Sender
+}
+
+func (s faultySender) Ways(op connectors.Op) connectors.Ways { return s.inner.Ways(op) }
+
+func (s faultySender) Prepare(lot connectors.Lot) ([]connectors.Message, error) {
+	return s.inner.Prepare(lot)
+}
+
+// Send keeps to the contract when it fails, as Apply does.
+func (s faultySender) Send(ctx context.Context, m connectors.Message) ([]connectors.Receipt, error) {
+	return s.effect("send", m.Changes, func() ([]connectors.Receipt, error) { return s.inner.Send(ctx, m) })
 }
 
 type faultyFinder struct {

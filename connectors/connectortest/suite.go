@@ -49,6 +49,7 @@ type Suite struct {
 	Getter      bool // the source can be asked by key
 	Finder      bool // the destination can be asked by key, and updated and deleted
 	Appender    bool // the destination is cut back to marks
+	Sender      bool // the destination cannot repeat, and is sent messages
 	Schemaless  bool // a column that is not there cannot be told from one left out
 	EmptyIsNull bool // empty text is read as null
 	NoNUL       bool // text cannot hold the character NUL

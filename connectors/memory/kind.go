@@ -42,10 +42,15 @@ func (c *connector) Source(r connectors.Resource) (connectors.Source, error) {
 	return &source{connector: c, resource: r}, nil
 }
 
-// Destination writes a table. An append-only one is no Finder.
+// Destination writes a table. An append-only one is no Finder, and one of an API is
+// a Sender, which is a Finder where that can be asked.
 func (c *connector) Destination(r connectors.Resource) (connectors.Destination, error) {
 	d := destination{connector: c, resource: r}
-	if t := c.store.Table(r.Settings.(*ResourceSettings).Table); t != nil && t.AppendOnly {
+	t := c.store.Table(r.Settings.(*ResourceSettings).Table)
+	switch {
+	case t != nil && t.API != nil:
+		return newSender(d, t.API), nil
+	case t != nil && t.AppendOnly:
 		return &d, nil
 	}
 	return &finder{d}, nil

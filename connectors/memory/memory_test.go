@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"testing"
+	"time"
 
 	"headgate/connectors"
 	"headgate/connectors/connectortest"
@@ -60,4 +61,30 @@ func TestConformanceAppendOnly(t *testing.T) {
 		},
 		Destination: true,
 	})
+}
+
+// TestConformanceAPI: an API is one destination in the several ways in which an
+// answer that did not come is settled.
+func TestConformanceAPI(t *testing.T) {
+	t.Parallel()
+	for name, api := range map[string]memory.API{
+		"with nothing":            {},
+		"by key of idempotency":   {Window: time.Hour},
+		"by look-up":              {Find: true, Repeat: true},
+		"three changes at a time": {Window: time.Hour, Many: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			connectortest.Run(t, connectortest.Suite{
+				New: func(t *testing.T) connectortest.System {
+					sys, table := system(t)
+					table.API = &memory.API{Find: api.Find, Repeat: api.Repeat, Window: api.Window, Many: api.Many}
+					if !api.Find {
+						sys.Rows = func(*testing.T) []record.Row { return table.Rows() }
+					}
+					return sys
+				},
+				Destination: true, Finder: api.Find, Sender: true,
+			})
+		})
+	}
 }

@@ -3,6 +3,7 @@ package memory
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -30,6 +31,8 @@ type Table struct {
 	Serial string
 	// AppendOnly says that rows are only ever added, and cannot be found.
 	AppendOnly bool
+	// API makes the table one of a system that cannot repeat; nil: it can.
+	API *API
 
 	store   *Store
 	name    string
@@ -40,8 +43,12 @@ type Table struct {
 
 // stored is one row and the number that never changes.
 type stored struct {
-	number int64
-	values record.Row // by Table.columns
+	number  int64
+	values  record.Row // by Table.columns
+	before  record.Row // what finding shows of it within the lag of an API; nil: nothing
+	changed time.Time  // when an API changed it
+
+	reference string // under which an API was told of it, or ""
 }
 
 // Create makes a table of the given columns, in place of an older one of its name.
@@ -124,7 +131,7 @@ func (t *Table) add(row record.Row) {
 	if at := slices.Index(t.columns, t.Serial); at >= 0 && row[at].Missing() {
 		row[at] = record.IntValue(t.last)
 	}
-	t.rows = append(t.rows, stored{t.last, row})
+	t.rows = append(t.rows, stored{number: t.last, values: row})
 }
 
 // positions returns where the named columns stand in the table.
