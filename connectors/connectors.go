@@ -254,6 +254,13 @@ type Finder interface {
 	Find(ctx context.Context, q Query) ([]Found, error)
 }
 
+// Replacer is a destination whose updates may make a record what is sent, and nothing
+// else. Such an update carries all that is known of the record, not what differs.
+type Replacer interface {
+	// Replaces reports whether updates do.
+	Replaces() bool
+}
+
 // Getter is a source that can be asked for rows by key instead of being read.
 type Getter interface {
 	// Get returns the rows whose columns equal the keys: one value a column.

@@ -176,6 +176,9 @@ func (d *decider) compareAbsent(it *item) {
 	}
 	if d.finder == nil && it.entry.Delivered {
 		it.op = connectors.Update
+		if d.appender == nil { // what is appended is a record of its own
+			keepUpdates(it.send, d.own.Update)
+		}
 		if !d.flow.Update {
 			it.decide(Skipped)
 			return

@@ -321,6 +321,10 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 			slab = append(slab, b.items[i].values[c])
 		}
 		query.Keys = append(query.Keys, slab[start:len(slab):len(slab)])
+		query.IDs = append(query.IDs, b.items[i].toID)
+		if at := d.own.Reference; at >= 0 {
+			query.References = append(query.References, b.items[i].values[at].Str())
+		}
 	}
 	var found []connectors.Found
 	find := func() (err error) {

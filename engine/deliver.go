@@ -113,7 +113,7 @@ func (d *deliverer) lot(changes []*item) connectors.Lot {
 		if d.matches() && it.op != connectors.Create {
 			d.keys = append(d.keys, it.toID)
 		}
-		d.sending = append(d.sending, connectors.Change{Op: it.op, Key: d.keys[start:len(d.keys):len(d.keys)], Values: it.send, ID: it.toID})
+		d.sending = append(d.sending, connectors.Change{Op: it.op, Key: d.keys[start:len(d.keys):len(d.keys)], Values: d.wholeOf(it), ID: it.toID})
 	}
 	return connectors.Lot{Changes: d.sending}
 }

@@ -83,6 +83,9 @@ func (r *run) openEnds() error {
 	}
 	r.finder, _ = r.dest.(connectors.Finder)
 	r.appender, _ = r.dest.(connectors.Appender)
+	if replacer, ok := r.dest.(connectors.Replacer); ok {
+		r.replaces = replacer.Replaces()
+	}
 	if r.matches() && r.finder == nil {
 		return fmt.Errorf("flow %s: %s cannot be asked what it holds, and records without a common key cannot be matched there", r.flow.Name, resourceName(r.flow.To))
 	}

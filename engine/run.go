@@ -163,6 +163,7 @@ type run struct {
 	dest       connectors.Destination
 	finder     connectors.Finder   // nil: the destination cannot be asked
 	appender   connectors.Appender // nil: its effects are not undone by cutting back
+	replaces   bool                // an update carries all of a record
 	first      string              // the flow's first name: references are made of it
 	shape      record.Hash         // of the columns fingerprints speak of
 	versioned  bool                // this source owns the version of a record

@@ -76,7 +76,7 @@ func (own *Ownership) add(f *Flow, w *Writing) {
 	sensitive, keep := false, len(w.Uses) > 0
 	for _, field := range w.Uses {
 		names = append(names, f.From.Entity.Schema.Fields[field].Name)
-		sensitive = sensitive || f.From.Entity.Schema.Fields[field].Sensitive
+		sensitive = sensitive || isSensitive(f.From.Entity.Schema.Fields[field])
 		keep = keep && f.From.Entity.Fields[field].KeepOnNull
 	}
 	own.Columns = append(own.Columns, column)

@@ -73,3 +73,15 @@ func Elements(array string) (elements []string, err error) {
 	})
 	return elements, err
 }
+
+// Plain is a text of a document as people read it: without its quotes.
+func Plain(value string) string {
+	s := scanner{text: value}
+	if s.peek() != '"' {
+		return value
+	}
+	if text, err := s.quoted(); err == nil {
+		return text
+	}
+	return value
+}
