@@ -44,6 +44,8 @@ type batch struct {
 
 	forgotten []Waited // open records that wait as they waited
 
+	vanishing bool // records that the source has no more, at the end of a pass
+
 	gone chan struct{} // closed when nothing more becomes of it; nil: nobody waits for that
 
 	pausing string // the guard's reason: the batch is not settled

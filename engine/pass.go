@@ -28,11 +28,13 @@ func (p *pass) blind() string {
 		return p.unread
 	case p.unnamed != "":
 		return p.unnamed
-	case p.rows == 0:
-		return "the source is empty"
 	}
 	return ""
 }
+
+// empty reports whether the whole source was read and has nothing: an export that went
+// wrong looks like that, and all was deleted there almost never.
+func (p *pass) empty() bool { return p.blind() == "" && p.rows == 0 }
 
 // beginPass starts a pass, or goes on with the one that did not reach its end.
 func (r *run) beginPass() error {

@@ -30,6 +30,7 @@ type Engine struct {
 	passes passStore
 
 	suspected toldCounts
+	emptied   toldCounts
 	inflight  *inflight
 	systems   systems
 	careful   chan struct{}   // holds who handles a record after a crash

@@ -248,6 +248,9 @@ func (s *settler) end(ctx context.Context) error {
 		return s.failure
 	case s.tripped != nil: // nothing of that batch becomes durable
 		s.observe(s.tripped)
+		if s.tripped.vanishing { // the source was read to its end: the run after the pause reads all of it anew
+			s.header.Ended = true
+		}
 		return s.pause(PausedByGuard, s.tripped.pausing)
 	case s.chosen != nil:
 		return s.endAgain(ctx)

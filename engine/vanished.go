@@ -17,7 +17,11 @@ const maxShownGone = 100
 // vanished deletes, after a whole pass, what the source has no more. The guard sees
 // all of it before anything of it is done.
 func (d *decider) vanished(ctx context.Context, out chan<- *batch) error {
-	if !d.flow.Delete || d.tripped || d.summary.Limited || ctx.Err() != nil {
+	if d.tripped || d.summary.Limited || ctx.Err() != nil {
+		return nil
+	}
+	d.tellEmpty()
+	if !d.flow.Delete {
 		return nil
 	}
 	if why := d.pass.blind(); why != "" {
@@ -25,7 +29,7 @@ func (d *decider) vanished(ctx context.Context, out chan<- *batch) error {
 		return nil
 	}
 	var gone int64
-	shown := &batch{again: true, final: true}
+	shown := &batch{again: true, final: true, vanishing: true}
 	err := d.eachGone(func(key record.Key, e *Entry) error {
 		if gone++; gone <= maxShownGone {
 			shown.items = append(shown.items, item{key: key, entry: *e, outcome: Deleted, gone: true})
@@ -35,10 +39,13 @@ func (d *decider) vanished(ctx context.Context, out chan<- *batch) error {
 	if err != nil || gone == 0 {
 		return err
 	}
-	if shown.pausing = d.guard.foresee(gone, d.now()); shown.pausing != "" {
+	shown.sortItems()
+	shown.pausing = d.samples(shown, d.guard.foresee(gone, d.now()))
+	if d.pass.empty() && d.header.Guard.Allow["deletes"] == "" {
+		shown.pausing = fmt.Sprintf("guard: %s is empty, and %d records of it are in %s", d.summary.From, gone, d.summary.To)
+	}
+	if shown.pausing != "" {
 		d.tripped = true
-		shown.sortItems()
-		shown.pausing = d.samples(shown, shown.pausing)
 		return send(ctx, out, shown)
 	}
 	b := &batch{again: true, final: true}
@@ -61,6 +68,18 @@ func (d *decider) vanished(ctx context.Context, out chan<- *batch) error {
 		return err
 	}
 	return flush()
+}
+
+// tellEmpty tells, when it becomes so, that a source has nothing of which something
+// is known. Where the flow deletes, the guard stops it too.
+func (d *decider) tellEmpty() {
+	var known int64
+	if d.pass.empty() {
+		known = d.header.Known
+	}
+	if d.observer == nil && d.engine.emptied.more(d.ledgerName(), known) {
+		d.log.Warn("the source is empty; nothing of it is deleted because of that", "system", d.summary.From, "known", known)
+	}
 }
 
 // eachGone calls f with every record of the ledger that the destination has and the

@@ -88,13 +88,12 @@ func TestVanishedGuard(t *testing.T) {
 }
 
 // TestAbsenceThatMeansNothing: an interrupted pass, one that failed, a limited one, one
-// whose rows have no key, and an empty source delete nothing.
+// and one whose rows have no key delete nothing.
 func TestAbsenceThatMeansNothing(t *testing.T) {
 	t.Parallel()
 	for name, pass := range map[string]func(*desk){
 		"limited": func(d *desk) { d.try(engine.RunOptions{Limit: 2}); d.try(engine.RunOptions{}) },
 		"per run": func(d *desk) { d.text.batch = "per_run = 3"; d.run(); d.run() },
-		"empty":   func(d *desk) { d.remove("A", "C", "D", "E"); d.run() },
 		"no key":  func(d *desk) { d.order(nil, 1); d.run() },
 		"a key":   func(d *desk) { d.plan(engine.PlanOptions{Keys: []string{"A"}}) },
 		"an error behind most of it": func(d *desk) { // what is missing would be within the guard
@@ -116,7 +115,7 @@ func TestAbsenceThatMeansNothing(t *testing.T) {
 			d.remove("B")
 			pass(d)
 			d.want("the ERP", d.sold(), before)
-			if name != "no key" && name != "empty" && name != "per run" {
+			if name != "no key" && name != "per run" {
 				d.run() // it may go on with the pass that was broken off, and judges nothing then
 				d.run()
 				if d.sales.Len() != 4 {
@@ -125,6 +124,65 @@ func TestAbsenceThatMeansNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVanishedWithACeiling: a person who lets more vanish than the guard has them
+// deleted by the run that comes.
+func TestVanishedWithACeiling(t *testing.T) {
+	t.Parallel()
+	d := newVanishing(t, rulesetText{flow: deletes})
+	d.remove("A", "C", "E")
+	d.want("run", d.run(), "2 unchanged, paused: guard: 3 deletes in this run, the limit is 2; for example A, C, E")
+	d.resume(engine.ResumeOptions{Allow: map[string]string{"deletes": "3"}})
+	d.want("allowed", d.run(), "3 deleted, 2 unchanged")
+	d.want("the ERP", d.sold(), "B 1 - - -\nD 3 - - -")
+	d.remove("B", "D")
+	d.order("F", 5)
+	d.want("as before", d.run(), "1 created, 2 deleted")
+}
+
+// TestEmptySource: a source that answers and has nothing deletes nothing, whatever the
+// guard allows: it pauses the flow, until a person allows so many deletes for one run.
+func TestEmptySource(t *testing.T) {
+	t.Parallel()
+	d := newVanishing(t, rulesetText{flow: deletesAll})
+	before := d.sold()
+	d.remove("A", "B", "C", "D", "E")
+	const empty = "guard: shop.orders is empty, and 5 records of it are in erp.orders"
+	if p := d.plan(engine.PlanOptions{}); p.Paused != empty {
+		t.Errorf("planned %q", p.Paused)
+	}
+	d.want("run", d.run(), "paused: "+empty)
+	d.resume(engine.ResumeOptions{})
+	d.want("resumed", d.run(), "paused: "+empty)
+	d.want("the ERP", d.sold(), before)
+	d.resume(engine.ResumeOptions{Allow: map[string]string{"deletes": "4"}})
+	d.want("a ceiling that is too low", d.run(), "paused: guard: 5 deletes in this run, the limit is 4; for example A, B, C")
+	d.resume(engine.ResumeOptions{Allow: map[string]string{"deletes": "5"}})
+	d.want("allowed", d.run(), "5 deleted")
+	d.want("the ERP", d.sold(), "")
+	d.want("empty, as it is known to be", d.run(), "")
+}
+
+// TestEmptySourceIsTold: where the flow deletes nothing, it goes on, and that is told
+// once, when it becomes so.
+func TestEmptySourceIsTold(t *testing.T) {
+	t.Parallel()
+	d := start(t, rulesetText{flow: `every = "10s"`}, func(d *running) { d.order("A", 1) })
+	d.runs(1)
+	const told = "the source is empty"
+	for run, want := range []int{1, 1, 1, 2} {
+		d.remove("A")
+		if run == 2 {
+			d.order("A", 1)
+		}
+		d.pass(10 * time.Second)
+		d.runs(int64(run) + 2)
+		if n := d.log.count(told); n != want {
+			t.Errorf("told %d times after %d runs, want %d", n, run+1, want)
+		}
+	}
+	d.want("the ERP", d.sold(), "A 1 - - -")
 }
 
 // failingRead lets reads fail from the n-th on.

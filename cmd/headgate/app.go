@@ -80,12 +80,14 @@ func (a *app) stateAt(dir, named string) string {
 
 // engine makes an engine of a ruleset over a state.
 func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog) *engine.Engine {
-	return engine.New(engine.Config{
-		Ruleset: set, Open: a.opener(set), State: s, Exceptions: log, Clock: clock{},
+	e := engine.New(engine.Config{
+		Ruleset: set, State: s, Exceptions: log, Clock: clock{},
 		Jitter: rand.N[time.Duration],
 		Log:    a.logger(set),
 		Room:   func() error { return room(a.statePath(set)) },
 	})
+	e.Open = a.opener(set, e.MayAsk)
+	return e
 }
 
 func (a *app) logger(set *rules.Ruleset) *slog.Logger {
@@ -138,24 +140,29 @@ func room(dir string) error {
 }
 
 // opener opens connectors of their kinds.
-func (a *app) opener(set *rules.Ruleset) func(*rules.Connector) (connectors.Connector, error) {
+func (a *app) opener(set *rules.Ruleset, mayAsk func(*rules.Connector) error) func(*rules.Connector) (connectors.Connector, error) {
 	return func(c *rules.Connector) (connectors.Connector, error) {
 		for _, kind := range builtin.Kinds() {
 			if kind.Name == c.Type {
-				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Timeout: c.Timeout, Wait: waiter(c.Rate), Secret: a.secret, Dir: set.Dir})
+				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Timeout: c.Timeout, Wait: waiter(c.Rate, func() error { return mayAsk(c) }), Secret: a.secret, Dir: set.Dir})
 			}
 		}
 		return nil, fmt.Errorf("no connector type is called %q", c.Type)
 	}
 }
 
-// waiter keeps to a rate of requests.
-func waiter(r rules.Rate) func(context.Context) error {
-	if r.Count == 0 {
-		return nil
+// waiter keeps to a rate of requests, and asks before each whether it may be made.
+func waiter(r rules.Rate, mayAsk func() error) func(context.Context) error {
+	limiter := rate.NewLimiter(rate.Inf, 1)
+	if r.Count > 0 {
+		limiter = rate.NewLimiter(rate.Limit(float64(r.Count)/r.Per.Seconds()), 1)
 	}
-	limiter := rate.NewLimiter(rate.Limit(float64(r.Count)/r.Per.Seconds()), 1)
-	return limiter.Wait
+	return func(ctx context.Context) error {
+		if err := limiter.Wait(ctx); err != nil {
+			return err
+		}
+		return mayAsk()
+	}
 }
 
 // secret resolves a secret. A file that others may read is refused.
