@@ -23,7 +23,8 @@ type Kind struct {
 
 	// Settings and Resource return a pointer to new settings, holding the defaults.
 	// Their fields carry `hcl:"name,optional|block|label"` tags, and `doc:"…"` for people.
-	// Fields may be of type Text, Logic and Secret, which load fills.
+	// Fields may be of type Text, Logic and Secret, which load fills, and maps of Texts;
+	// a text that is one of some words, written bare, has a `words:"find retry"` tag.
 	// Settings that have a Validate() error method are validated after decoding; an
 	// error that is (or wraps) a *FieldError is shown at that field.
 	Settings func() any
@@ -50,6 +51,20 @@ type Envelope interface {
 // Columned is implemented by resource settings that list the columns of their rows
 // themselves, so that an unknown one is found when the ruleset is loaded.
 type Columned interface{ ColumnNames() []string }
+
+// Scoped is implemented by blocks of settings whose Texts or Logics use names.
+type Scoped interface{ Scope() Scope }
+
+// Scope says which names the Texts and Logics of a block may use, so that an unknown
+// one is found when the ruleset is loaded. Both are given their values by name.
+type Scope struct {
+	Texts   []string // names of Texts: "id", "cursor"
+	Columns bool     // Texts may also use the columns the resource reads or writes, by their paths
+	Logics  []string // names of Logics: "status"
+	// Documents are names of Logics that stand for something of unknown shape: of
+	// "body", body.data.total is used, and given, under that whole path.
+	Documents []string
+}
 
 // Tools are what a connector may use of the world.
 type Tools struct {

@@ -4,6 +4,7 @@ package builtin
 import (
 	"headgate/connectors"
 	"headgate/connectors/files"
+	"headgate/connectors/http"
 	"headgate/connectors/postgres"
 	"headgate/connectors/sqlite"
 )
@@ -12,6 +13,7 @@ import (
 func Kinds() []connectors.Kind {
 	return []connectors.Kind{
 		files.Kind(),
+		http.Kind(),
 		postgres.Kind(),
 		sqlite.Kind(),
 	}

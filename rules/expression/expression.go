@@ -36,6 +36,7 @@ type Name struct {
 type Group struct {
 	Name    string
 	Members []Name
+	Open    bool // any path is a member, of any kind: Compile adds those it finds to Members
 }
 
 // Lookup is a function of a scope: its key in, a record or nil out.

@@ -303,6 +303,11 @@ func (in *inspection) group(n ast.Node, name, member string) bool {
 			}
 			names = append(names, known.Name)
 		}
+		if group.Open {
+			in.scope.Groups[g].Members = append(group.Members, Name{Name: member, Kind: record.Unknown, Null: true})
+			in.use(source{name: groupName(name, member), kind: fromGroup, at: g, inner: len(group.Members)})
+			return true
+		}
 		in.fail(n, fmt.Sprintf("%s has no %q", name, member), suggest(member, names))
 		return true
 	}

@@ -99,6 +99,7 @@ func (l *loader) declareResource(c *rules.Connector, kind connectors.Kind, b *bl
 	l.resources[r] = b
 	b.settings(r.Settings)
 	b.validate(r.Settings)
+	l.templates[r], l.unscoped = l.unscoped, nil
 	if d, ok := r.Settings.(connectors.DecimalComma); ok {
 		r.Locale.Comma = d.DecimalComma()
 	}
@@ -212,6 +213,7 @@ func (l *loader) compileResource(r *rules.Resource) {
 	}
 	l.compileCursor(r, b)
 	l.compileDelete(r, b)
+	l.checkTemplates(r)
 	l.compileUnit(r, b)
 	l.resourceKeys(r)
 	b.known["list"] = true

@@ -34,6 +34,8 @@ type loader struct {
 	functions  []expression.Lookup
 	ruleAt     map[*rules.Rule]*block // of entities and flows
 	hasty      bool                   // nobody hears of what is wrong
+	unscoped   []template             // of the settings that were just read
+	templates  map[*rules.Resource][]template
 }
 
 // Load compiles files into a ruleset. With errors among the diagnostics the
@@ -48,6 +50,7 @@ func Load(dir string, files []File, kinds []connectors.Kind) (*rules.Ruleset, Di
 		lookups: make(map[string]*rules.Lookup), lookupAt: make(map[*rules.Lookup]*block),
 		connectAt: make(map[*rules.Connector]*block), asked: make(map[string]bool),
 		ruleAt: make(map[*rules.Rule]*block), broken: make(map[*rules.Resource]bool),
+		templates: make(map[*rules.Resource][]template),
 	}
 	if len(files) == 0 || len(files) > maxFiles {
 		l.at(Error, "empty", dir, 0, 0, "", fmt.Sprintf("a ruleset is 1 to %d files *.hcl in one directory; there are %d", maxFiles, len(files)), "`headgate init` makes one to start from")

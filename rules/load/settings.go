@@ -18,6 +18,9 @@ import (
 
 var (
 	secretType   = reflect.TypeFor[connectors.Secret]()
+	textType     = reflect.TypeFor[connectors.Text]()
+	textsType    = reflect.TypeFor[map[string]connectors.Text]()
+	logicType    = reflect.TypeFor[connectors.Logic]()
 	durationType = reflect.TypeFor[time.Duration]()
 )
 
@@ -26,6 +29,10 @@ var (
 // unknown name a suggestion.
 func (b *block) settings(into any) {
 	v := reflect.ValueOf(into).Elem()
+	var scope connectors.Scope
+	if s, ok := into.(connectors.Scoped); ok {
+		scope = s.Scope()
+	}
 	for i := range v.NumField() {
 		tag, ok := v.Type().Field(i).Tag.Lookup("hcl")
 		if !ok {
@@ -43,7 +50,15 @@ func (b *block) settings(into any) {
 			}
 			continue
 		}
-		b.setting(name, e, v.Field(i))
+		if words := v.Type().Field(i).Tag.Get("words"); words != "" {
+			if w, ok := b.word(name, strings.Fields(words)...); ok {
+				v.Field(i).SetString(w)
+			}
+			continue
+		}
+		if !b.scopedSetting(name, e, v.Field(i), scope) {
+			b.setting(name, e, v.Field(i))
+		}
 	}
 }
 
@@ -53,6 +68,9 @@ func (b *block) settingsBlock(name string, field reflect.Value) {
 	case reflect.Slice:
 		for _, x := range found {
 			item := reflect.New(field.Type().Elem())
+			if d, ok := item.Interface().(interface{ Defaults() }); ok {
+				d.Defaults()
+			}
 			x.settings(item.Interface())
 			x.done()
 			field.Set(reflect.Append(field, item.Elem()))
