@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"headgate/connectors"
@@ -35,8 +36,13 @@ func poisonousDesk(t *testing.T, dir, step string) *desk {
 	d.order("07", 1, "Ann", nil)
 	d.orderMany(8, 10)
 	d.sales.Refuse = func(_ connectors.Op, row map[string]record.Value) (string, string) {
-		if step == "deliver" && row["no"].Text() == "07" {
+		switch {
+		case row["no"].Text() != "07":
+		case step == "deliver":
 			panic("poison")
+		case step == "quit":
+			_ = syscall.Kill(os.Getpid(), syscall.SIGQUIT)
+			select {}
 		}
 		return "", ""
 	}
@@ -80,7 +86,7 @@ func startPoisonous(t *testing.T, dir, step string) string {
 	child := exec.Command(os.Args[0], "-test.run=^TestPoisonousProcess$", "-test.v")
 	child.Env = append(os.Environ(), poisonDir+"="+dir, poisonStep+"="+step)
 	out, err := child.CombinedOutput()
-	if err != nil && strings.Contains(string(out), "panic: poison") {
+	if err != nil && (strings.Contains(string(out), "panic: poison") || strings.Contains(string(out), "SIGQUIT: quit")) {
 		return "crashed"
 	}
 	_, did, ok := strings.Cut(string(out), "ran: ")
@@ -147,4 +153,15 @@ func TestKilledIsNotPoison(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.want("a start", startPoisonous(t, d.dir, "mended"), "10 created")
+}
+
+// TestAskedForATraceIsNotPoison: whoever asks a process for its trace kills it, and
+// what it was doing is not to blame.
+func TestAskedForATraceIsNotPoison(t *testing.T) {
+	t.Parallel()
+	d := &desk{t: t, dir: t.TempDir()}
+	for range 3 {
+		d.want("a start", startPoisonous(t, d.dir, "quit"), "crashed")
+	}
+	d.want("what waits", d.open(), "")
 }

@@ -317,10 +317,10 @@ func (e *Engine) tell(f *scheduled, s *Summary, waiting bool) {
 	log := e.Log.With("flow", f.Flow)
 	trouble := ""
 	switch {
+	case waiting && s.Err == nil || waitsForSystem(s.Err):
+		trouble = f.told // of the system it is told, once for all its flows
 	case s.Err != nil:
 		trouble = s.Err.Error()
-	case waiting:
-		trouble = f.told
 	}
 	switch {
 	case trouble != "" && f.told == "":
@@ -344,6 +344,16 @@ func (e *Engine) tell(f *scheduled, s *Summary, waiting bool) {
 		}
 		log.Info("flow ran", attrs...)
 	}
+}
+
+// waitsForSystem reports whether a run ended because a system is left alone.
+func waitsForSystem(err error) bool {
+	for e, ok := errors.AsType[*SystemError](err); ok; e, ok = errors.AsType[*SystemError](e.Err) { // a lookup's is in another
+		if e.Alone != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Kick makes a flow run as soon as it can. It reports whether there is such a flow.

@@ -129,7 +129,7 @@ func start(t *testing.T, text rulesetText, prepare func(*running)) *running {
 	}
 	kinds := d.kinds()
 	config := engine.Config{
-		Ruleset: d.ruleset(), State: db, Exceptions: log, Clock: d.clock, Log: slog.New(d.log),
+		Ruleset: d.ruleset(), State: db, Exceptions: log, Clock: d.clock, Log: slog.New(d.log), Notify: d.notify,
 		Open: func(c *rules.Connector) (connectors.Connector, error) {
 			d.opens.Add(1)
 			i := slices.IndexFunc(kinds, func(k connectors.Kind) bool { return k.Name == c.Type })

@@ -81,8 +81,8 @@ func (e *Engine) tryNow(flow *rules.Flow, classes ...connectors.Class) {
 	e.rouse()
 }
 
-// tellSystem logs that a system went down or is well again, and wakes the flows that
-// wait for it.
+// tellSystem tells that a system went down or is well again, once for all its flows,
+// and wakes those that wait for it.
 func (e *Engine) tellSystem(s *system, changed change) {
 	switch alone := s.alone(); {
 	case changed == wentDown && alone != nil:
@@ -91,8 +91,10 @@ func (e *Engine) tellSystem(s *system, changed change) {
 			attrs = append(attrs, "hint", hint)
 		}
 		e.Log.Error("system is left alone; it is tried again, and this is not logged again", attrs...)
+		e.notify(Event{Kind: EventFailing, Code: alone.Class.String(), Sample: s.name + ": " + alone.Why.Error()})
 	case changed == isWell:
 		e.Log.Info("system is well again", "system", s.name)
+		e.notify(Event{Kind: EventRecovered, Sample: s.name + " is well again"})
 	}
 	if changed != nothing {
 		e.rouse()

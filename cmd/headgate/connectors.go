@@ -41,6 +41,7 @@ type kindJSON struct {
 	Summary   string         `json:"summary"`
 	Connector []argumentJSON `json:"connector,omitempty"`
 	Resource  []argumentJSON `json:"resource,omitempty"`
+	Codes     []string       `json:"codes,omitempty"` // of its failures
 }
 
 // argumentJSON is one argument, or a block of them.
@@ -52,7 +53,7 @@ type argumentJSON struct {
 }
 
 func (a *app) showKind(k connectors.Kind) error {
-	shown := kindJSON{k.Name, k.Summary, argumentsOf(reflect.TypeOf(k.Settings()).Elem()), argumentsOf(reflect.TypeOf(k.Resource()).Elem())}
+	shown := kindJSON{k.Name, k.Summary, argumentsOf(reflect.TypeOf(k.Settings()).Elem()), argumentsOf(reflect.TypeOf(k.Resource()).Elem()), k.Codes}
 	if !a.table() {
 		return a.printOne(shown)
 	}
@@ -60,6 +61,9 @@ func (a *app) showKind(k connectors.Kind) error {
 	a.printArguments(shown.Connector, "  ")
 	a.printf("\nresource\n")
 	a.printArguments(shown.Resource, "  ")
+	if len(k.Codes) > 0 {
+		a.printf("\nfailures (x is any letter or digit)\n  %s\n", strings.Join(k.Codes, " "))
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@
 package notes
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,8 +40,8 @@ func Open(dir string) (*Notes, error) {
 	}
 	n := &Notes{dir: dir}
 	trace := filepath.Join(dir, traceFile)
-	if info, err := os.Stat(trace); err == nil && info.Size() > 0 {
-		n.crashed = true
+	if text, err := os.ReadFile(trace); err == nil && len(text) > 0 {
+		n.crashed = !asked(text)
 		if err := os.Rename(trace, n.Trace()); err != nil {
 			return nil, fmt.Errorf("keep the trace of a crash: %w", err)
 		}
@@ -53,6 +54,12 @@ func Open(dir string) (*Notes, error) {
 		return nil, errors.Join(fmt.Errorf("have the trace of a crash written: %w", err), n.trace.Close())
 	}
 	return n, nil
+}
+
+// asked reports whether a trace is there because somebody asked for it: a person, or
+// the watchdog of systemd. Nothing that was handled is to blame then.
+func asked(trace []byte) bool {
+	return bytes.HasPrefix(trace, []byte("SIGQUIT")) || bytes.HasPrefix(trace, []byte("SIGABRT"))
 }
 
 // Close ends the writing of a trace. The process leaves in order.
