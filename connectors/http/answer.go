@@ -24,6 +24,21 @@ type answer struct {
 	hide   func(string) string // takes secrets out of words for people; nil: there are none
 }
 
+func (a *answer) positive() bool { return a.status >= 200 && a.status <= 299 }
+
+// is evaluates what the ruleset says of an answer; what it does not say is false.
+func (a *answer) is(logic connectors.Logic) (bool, error) {
+	if logic.Eval == nil {
+		return false, nil
+	}
+	names, err := a.names(logic.Uses)
+	if err != nil {
+		return false, err
+	}
+	v, err := logic.Eval(names)
+	return v.Bool(), err
+}
+
 // done reports whether the answer is a success: what the ruleset says is one, or
 // else any 2xx that is a document, or nothing, and does not speak of an error.
 func (a *answer) done(ok connectors.Logic) (bool, error) {
@@ -31,14 +46,9 @@ func (a *answer) done(ok connectors.Logic) (bool, error) {
 		return false, nil // whatever a proxy or a login says, the system itself said nothing
 	}
 	if ok.Eval != nil {
-		names, err := a.names(ok.Uses)
-		if err != nil {
-			return false, err
-		}
-		v, err := ok.Eval(names)
-		return v.Bool(), err
+		return a.is(ok)
 	}
-	if a.status < 200 || a.status > 299 {
+	if !a.positive() {
 		return false, nil
 	}
 	if strings.TrimSpace(a.body) == "" {

@@ -23,6 +23,7 @@ type Effect struct {
 	Query     map[string]connectors.Text `hcl:"query,optional" doc:"what stands behind the path"`
 	Headers   map[string]connectors.Text `hcl:"headers,optional" doc:"more headers"`
 	OK        connectors.Logic           `hcl:"ok,optional" doc:"what an answer must be to be a success, for example \"status == 201 && body.id != nil\""`
+	Refused   connectors.Logic           `hcl:"refused,optional" doc:"what an answer is that says no for good, for example \"body.error != nil\""`
 	Answer    string                     `hcl:"answer,optional" doc:"where the record stands in the answer (it is the answer)"`
 	OnUnknown string                     `hcl:"on_unknown,optional" words:"find doubt retry" doc:"find, doubt or retry: what to do where it is not known whether it was done"`
 	Many      *Many                      `hcl:"many,block"`

@@ -203,8 +203,8 @@ func (r *Resource) Validate() error {
 			}
 		}
 	}
-	if r.Fetch == nil {
-		return nil
+	if err := r.validateWriting(); err != nil || r.Fetch == nil {
+		return err
 	}
 	return r.Fetch.validate(r.Format)
 }

@@ -1,0 +1,216 @@
+package http
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+)
+
+// errNotUTF8 says that a text is no text of a document.
+var errNotUTF8 = errors.New("a text is not valid UTF-8")
+
+var redacted = record.StringValue(connectors.Redacted)
+
+// Prepare renders each change as a request, or as many as its block lets into one
+// where they go to the same place.
+func (d *destination) Prepare(lot connectors.Lot) ([]connectors.Message, error) {
+	p := packer{destination: d}
+	for i := range lot.Changes {
+		p.add(&lot.Changes[i])
+	}
+	p.flush()
+	return p.messages, nil
+}
+
+// packer makes messages of changes, in their order.
+type packer struct {
+	*destination
+	messages []connectors.Message
+	open     *pack // the one that may take more; nil: none
+}
+
+// pack is a message in the making.
+type pack struct {
+	effect *effect
+	sent   *message
+	shown  *message // the same as people may see it
+	name   string   // the reference of its first change
+}
+
+// add packs one change. One that cannot be rendered is refused by itself.
+func (p *packer) add(c *connectors.Change) {
+	one, err := p.pack(c)
+	switch {
+	case err != nil:
+		p.flush()
+		refusal := refused("refused", "it cannot be sent: "+err.Error())
+		p.messages = append(p.messages, connectors.Message{Changes: 1, Refusal: &refusal})
+	case p.open != nil && p.open.takes(one):
+		p.open.take(one)
+	default:
+		p.flush()
+		p.open = one
+	}
+}
+
+// flush closes the message that is open.
+func (p *packer) flush() {
+	if p.open == nil {
+		return
+	}
+	one := p.open
+	p.open = nil
+	if many := one.effect.many; many != nil {
+		one.sent.body, one.shown.body = many.wrap(one.sent.body), many.wrap(one.shown.body)
+	}
+	if one.effect.keyed {
+		one.sent.key = one.name + "-" + one.sent.digest(p.tools.Now().UnixNano())
+	}
+	p.messages = append(p.messages, connectors.Message{Changes: one.sent.changes, Bytes: one.sent.encode(), Text: one.shown.text()})
+}
+
+// pack renders one change.
+func (p *packer) pack(c *connectors.Change) (*pack, error) {
+	e := p.effects[c.Op]
+	if e == nil {
+		return nil, fmt.Errorf("the resource says nothing of how to %s", c.Op)
+	}
+	if e.keyed && strings.ContainsFunc(c.Reference, isControl) {
+		return nil, fmt.Errorf("the header %s cannot hold a control character, and the reference has one", p.keyHeader)
+	}
+	values := p.valuesOf(c)
+	sent, err := p.render(e, c, values)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := p.render(e, p.masked(c), p.maskedValues(values))
+	if err != nil {
+		return nil, err
+	}
+	return &pack{effect: e, sent: sent, shown: shown, name: c.Reference}, nil
+}
+
+func (p *packer) render(e *effect, c *connectors.Change, values record.Row) (*message, error) {
+	m, err := e.render(p.names(c, values))
+	if err != nil {
+		return nil, err
+	}
+	m.op, m.changes, m.many = c.Op, 1, e.many != nil
+	m.body, err = p.body(e, c, values)
+	return m, err
+}
+
+// body is the object that write makes. A delete has none, but for the columns that
+// are set instead, and the key where several go into one request.
+func (p *packer) body(e *effect, c *connectors.Change, values record.Row) ([]byte, error) {
+	w := p.writer
+	switch {
+	case c.Op != connectors.Delete:
+	case p.gone != nil:
+		w, values = p.gone, p.goneValues
+	case e.many == nil:
+		return nil, nil
+	}
+	body, ok := w.Append(nil, values)
+	if !ok {
+		return nil, errNotUTF8
+	}
+	return body, nil
+}
+
+// takes reports whether the request has room for another change.
+func (p *pack) takes(other *pack) bool {
+	m, o := p.sent, other.sent
+	return p.effect == other.effect && p.effect.many != nil && m.op == o.op && m.changes < p.effect.many.limit &&
+		m.path == o.path && m.query == o.query && slices.Equal(m.headers, o.headers)
+}
+
+func (p *pack) take(other *pack) {
+	p.sent.changes++
+	p.sent.body = append(append(p.sent.body, ','), other.sent.body...)
+	p.shown.body = append(append(p.shown.body, ','), other.shown.body...)
+}
+
+// valuesOf are the values of the columns of the writer: those of the change, its key,
+// and headgate's reference, where no expression made that of a create.
+func (d *destination) valuesOf(c *connectors.Change) record.Row {
+	values := make(record.Row, len(d.columns))
+	if c.Op != connectors.Delete {
+		copy(values, c.Values)
+	}
+	for i, at := range d.key {
+		if at >= 0 && i < len(c.Key) && (c.Op == connectors.Delete || d.whole(c.Op)) {
+			values[at] = c.Key[i]
+		}
+	}
+	if at := d.reference; at >= 0 && values[at].Missing() && c.Reference != "" && (c.Op == connectors.Create || d.whole(c.Op)) {
+		values[at] = record.StringValue(c.Reference)
+	}
+	return values
+}
+
+// names are what templates may use of a change.
+func (d *destination) names(c *connectors.Change, values record.Row) connectors.Names {
+	names := make(connectors.Names, len(d.columns)+2)
+	for i, column := range d.columns {
+		names[column.Name] = values[i]
+	}
+	for i, name := range d.resource.WriteKey {
+		if i < len(c.Key) && names[name].Missing() {
+			names[name] = c.Key[i]
+		}
+	}
+	names[nameID] = c.ID
+	if c.Reference != "" {
+		names[nameReference] = record.StringValue(c.Reference)
+	}
+	return names
+}
+
+// masked is the change as people may see it, but for its values.
+func (d *destination) masked(c *connectors.Change) *connectors.Change {
+	shown := *c
+	shown.Key = slices.Clone(c.Key)
+	for i, at := range d.key {
+		if d.isSensitive(at) && i < len(shown.Key) {
+			shown.Key[i] = redacted
+		}
+	}
+	if d.isSensitive(d.reference) && c.Reference != "" {
+		shown.Reference = connectors.Redacted
+	}
+	return &shown
+}
+
+// maskedValues are the values as people may see them.
+func (d *destination) maskedValues(values record.Row) record.Row {
+	shown := slices.Clone(values)
+	for i := range shown {
+		if d.isSensitive(i) && !shown[i].Missing() {
+			shown[i] = redacted
+		}
+	}
+	return shown
+}
+
+func (d *destination) isSensitive(column int) bool {
+	return column >= 0 && column < len(d.resource.Sensitive) && d.resource.Sensitive[column]
+}
+
+// columnsOf are the columns of a body: those that are written, and the reference.
+func columnsOf(r *connectors.Resource) (columns []record.Column, reference int) {
+	columns = slices.Clone(r.Write)
+	if r.Reference == "" {
+		return columns, -1
+	}
+	at := slices.IndexFunc(columns, func(c record.Column) bool { return c.Name == r.Reference })
+	if at < 0 {
+		at = len(columns)
+		columns = append(columns, record.Column{Name: r.Reference, Kind: record.String})
+	}
+	return columns, at
+}
