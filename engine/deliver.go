@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -85,6 +84,7 @@ func (d *deliverer) apply(ctx context.Context, changes []*item) error {
 			return nil
 		}
 		receipts, err := d.dest.Apply(ctx, d.lot(changes))
+		err = d.hiddenError(changes, err)
 		if len(receipts) != len(changes) {
 			return errors.Join(err, fmt.Errorf("%s gave %d receipts for %d changes", d.summary.To, len(receipts), len(changes)))
 		}
@@ -229,18 +229,4 @@ func keepUpdates(send []record.Value, update []bool) {
 			send[c] = record.Value{}
 		}
 	}
-}
-
-// hidden takes the sensitive values of a record out of what a destination says of it
-// (promise 10): a trigger may quote any of them.
-func (d *deliverer) hidden(it *item, words string) string {
-	for c, sensitive := range d.own.Sensitive {
-		if !sensitive || it.values[c].Missing() {
-			continue
-		}
-		if text := it.values[c].Text(); text != "" {
-			words = strings.ReplaceAll(words, text, connectors.Redacted)
-		}
-	}
-	return words
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"headgate/connectors"
 	"headgate/engine/record"
 	"headgate/rules"
 )
@@ -44,7 +45,10 @@ func (r *run) exception(b *batch, it *item, attempts int) Exception {
 		x.Part = it.open.Part
 	}
 	if b.page != nil && !b.again {
-		x.Where, x.Position = b.page.Where(it.at), b.page.After(it.at)
+		x.Where = b.page.Where(it.at)
+		if ShowsPosition(r.flow.From) {
+			x.Position = b.page.After(it.at)
+		}
 		if !hasSensitive(r.flow.From.Entity.Schema) {
 			x.Raw = clipText(strings.ToValidUTF8(b.page.Raw(it.at), "�"))
 		}
@@ -73,7 +77,7 @@ func KeyText(entity *rules.Entity, key record.Key) string {
 	}
 	for i, f := range entity.Schema.Key {
 		if entity.Schema.Fields[f].Sensitive {
-			texts[i] = "[redacted]"
+			texts[i] = connectors.Redacted
 		}
 	}
 	return joinKey(texts)

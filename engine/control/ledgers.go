@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"headgate/connectors"
 	"headgate/engine"
 	"headgate/engine/exceptions"
 	"headgate/engine/record"
@@ -69,7 +70,11 @@ func (s *Service) Positions(_ context.Context, _ engine.Actor, q *PositionsReque
 		}
 		f := FlowPositions{Flow: flow.Name, Pass: h.Pass, Read: h.Read, Known: h.Known, Paused: h.Paused, PausedSince: h.PausedAt, Parts: []PartPosition{}}
 		for _, part := range slices.Sorted(maps.Keys(parts)) {
-			f.Parts = append(f.Parts, PartPosition{part, parts[part]})
+			at := parts[part]
+			if at != "" && !engine.ShowsPosition(flow.From) {
+				at = connectors.Redacted
+			}
+			f.Parts = append(f.Parts, PartPosition{part, at})
 		}
 		all.Flows = append(all.Flows, f)
 	}

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"headgate/connectors"
+	"headgate/rules"
+)
+
+// hidden are a destination's words without the sensitive values it was sent: it may
+// show them in what it says (promise 10).
+func (d *deliverer) hidden(it *item, words string) string {
+	for c, sensitive := range d.own.Sensitive {
+		if !sensitive || it.values[c].Missing() {
+			continue
+		}
+		if text := it.values[c].Text(); text != "" {
+			words = strings.ReplaceAll(words, text, connectors.Redacted)
+		}
+	}
+	return words
+}
+
+// hiddenError is an error of a system that was sent changes, without their sensitive
+// values: what stops a system may well name the row it fell over.
+func (d *deliverer) hiddenError(changes []*item, err error) error {
+	if err == nil || !slices.Contains(d.own.Sensitive, true) {
+		return err
+	}
+	hide := func(text string) string {
+		for _, it := range changes {
+			text = d.hidden(it, text)
+		}
+		return text
+	}
+	if e, ok := errors.AsType[*connectors.Error](err); ok {
+		told := *e
+		told.Op, told.Hint, told.Err = hide(e.Op), hide(e.Hint), errors.New(hide(e.Err.Error()))
+		return &told
+	}
+	if text := hide(err.Error()); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
+}
+
+// ShowsPosition reports whether a position in a resource may be shown: a table's is
+// made of its cursor, and of its key or id (promise 10).
+func ShowsPosition(r *rules.Resource) bool {
+	for i, field := range r.Entity.Schema.Fields {
+		ordered := slices.Contains(r.Entity.Schema.Key, i) || slices.ContainsFunc(columnsOf(r.Read[i]), func(c int) bool { return r.Columns.Names[c] == r.Cursor })
+		if field.Sensitive && ordered {
+			return false
+		}
+	}
+	return ShowsID(r)
+}
