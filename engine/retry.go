@@ -70,10 +70,10 @@ func (q *question) ask(ctx context.Context, f func() error) error {
 			return err
 		}
 		err := q.system.classed(f())
+		alone := q.note(ctx, err)
 		if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
 			return err
 		}
-		alone := q.note(err)
 		if err == nil {
 			return nil
 		}
@@ -99,25 +99,39 @@ func (q *question) ask(ctx context.Context, f func() error) error {
 // or where the system is left alone by all.
 func (q *question) admitted(ctx context.Context, attempts int) error {
 	for {
-		wait, alone := q.system.admit(q.run, q.now())
+		may := q.system.admit(q.run, q.effect, q.now())
 		switch {
-		case alone != nil:
-			return q.failed(attempts, alone, alone.Why)
-		case wait == 0:
+		case may.alone != nil:
+			return q.failed(attempts, may.alone, may.alone.Why)
+		case may.busy != nil:
+			select {
+			case <-may.busy:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case may.wait == 0:
 			return nil
-		case q.over(wait):
+		case q.over(may.wait):
 			alone, changed := q.system.rest(cmp.Or(q.last, q.system.mayAsk(q.now())), q.now())
 			q.engine.tellSystem(q.system, changed)
 			return q.failed(attempts, alone, alone.Why)
 		}
-		if err := q.sleep(ctx, wait); err != nil {
+		if err := q.sleep(ctx, may.wait); err != nil {
 			return err
 		}
 	}
 }
 
-// note takes note of an answer, and returns how the system is left alone from now on, or nil.
-func (q *question) note(err error) *SystemStatus {
+// note takes note of an answer, and returns how the system is left alone from now on,
+// or nil. An error because the run ends is no answer.
+func (q *question) note(ctx context.Context, err error) *SystemStatus {
+	if q.effect {
+		defer q.system.asked(q.run)
+	}
+	if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
+		return nil
+	}
 	q.last = err
 	changed := q.system.answered(q.run, q.effect, err, q.now(), q.engine.jitter)
 	q.engine.tellSystem(q.system, changed)

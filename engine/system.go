@@ -29,14 +29,16 @@ type system struct {
 	failures map[string]connectors.Class // by code, where another than the connector says
 
 	mu     sync.Mutex
-	row    int       // questions that failed, one behind the other
-	quiet  time.Time // it asked to be left alone until then
-	since  time.Time // it is left alone since then; zero: it is not
-	rests  int       // it was found down so often since it was well
-	next   time.Time // it may be probed then
-	effect bool      // it failed at an effect: only an effect shows that it is well
-	why    error     // what it failed with
-	probe  *run      // who probes it now, or nil
+	row    int           // questions that failed, one behind the other
+	quiet  time.Time     // it asked to be left alone until then
+	since  time.Time     // it is left alone since then; zero: it is not
+	rests  int           // it was found down so often since it was well
+	next   time.Time     // it may be probed then
+	effect bool          // it failed at an effect: only an effect shows that it is well
+	by     string        // the flow that failed at it last
+	why    error         // what it failed with
+	probe  *run          // who probes it now, or nil
+	asking chan struct{} // closed when the effect that the probe tries is answered; nil: none is tried
 }
 
 // SystemStatus is a system that is left alone for a while.
@@ -143,18 +145,52 @@ func (s *system) quietUntil() time.Time {
 	return s.quiet
 }
 
-// admit says whether r may ask the system now, and if it may, how long it has to
-// wait before. Where it is left alone, the first to come after its rest probes it.
-func (s *system) admit(r *run, now time.Time) (wait time.Duration, alone *SystemStatus) {
+// admission says whether a run may ask a system now. Its zero value: it may.
+type admission struct {
+	alone *SystemStatus   // not at all: the system is left alone
+	wait  time.Duration   // not before so long
+	busy  <-chan struct{} // not before this is closed: the run tries another effect
+}
+
+// admit says whether r may ask the system now. Where it is left alone, the first to
+// come after its rest probes it, with one effect at a time.
+func (s *system) admit(r *run, effect bool, now time.Time) (a admission) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.since.IsZero() && s.probe != r {
-		if s.probe != nil || now.Before(s.next) {
-			return 0, s.status()
+	probing := !s.since.IsZero()
+	switch {
+	case probing && s.probe != r && (s.probe != nil || now.Before(s.next)):
+		a.alone = s.status()
+		return a
+	case probing && effect && s.asking != nil:
+		a.busy = s.asking
+		return a
+	case s.quiet.After(now):
+		a.wait = s.quiet.Sub(now)
+		return a
+	case probing:
+		if s.probe = r; effect {
+			s.asking = make(chan struct{})
 		}
-		s.probe = r
 	}
-	return max(0, s.quiet.Sub(now)), nil
+	return a
+}
+
+// asked lets the next effect of a probe be tried.
+func (s *system) asked(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe == r {
+		s.free()
+	}
+}
+
+// free lets go those who wait for the probe. s is locked.
+func (s *system) free() {
+	if s.asking != nil {
+		close(s.asking)
+		s.asking = nil
+	}
 }
 
 // alone says how the system is left alone, nil where it is not.
@@ -202,6 +238,7 @@ func (s *system) answered(r *run, effect bool, err error, now time.Time, rest fu
 	if !probing && (!s.since.IsZero() || class != connectors.Denied && s.row < s.attempts) {
 		return nothing
 	}
+	s.by = r.flow.Name
 	return s.open(effect, err, now, rest)
 }
 
@@ -214,6 +251,7 @@ func (s *system) rest(err error, now time.Time) (*SystemStatus, change) {
 		s.since, s.why, changed = now, err, wentDown
 	}
 	s.next, s.probe = later(s.next, s.quiet), nil
+	s.free()
 	return s.status(), changed
 }
 
@@ -229,6 +267,7 @@ func (s *system) open(effect bool, err error, now time.Time, rest func(time.Dura
 	}
 	s.next = later(now.Add(wait/2+rest(wait-wait/2)), s.quiet)
 	s.rests, s.effect, s.probe = s.rests+1, effect, nil
+	s.free()
 	told := !before.IsZero() && connectors.ClassOf(s.why) == class
 	if s.why = err; told {
 		return nothing
@@ -238,19 +277,23 @@ func (s *system) open(effect bool, err error, now time.Time, rest func(time.Dura
 
 // close lets all in again. s is locked.
 func (s *system) close() change {
+	s.free()
 	s.since, s.next, s.probe, s.rests, s.row, s.why = time.Time{}, time.Time{}, nil, 0, 0, nil
 	return isWell
 }
 
 // release ends the probe of r, if it made one. The system is well then if all that r
-// wanted of it was done: what it failed at did not come up again.
+// wanted of it was done, and what it failed at would have come up again: another flow
+// may have had nothing to write.
 func (s *system) release(r *run, well bool) change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.probe != r {
 		return nothing
 	}
-	if s.probe = nil; well && !s.since.IsZero() {
+	s.probe = nil
+	s.free()
+	if well && !s.since.IsZero() && (!s.effect || s.by == r.flow.Name) {
 		return s.close()
 	}
 	return nothing

@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"headgate/rules"
+)
+
+// probed is a system that was found down at an effect of the flow "a", and whose rest
+// is over.
+func probed(t *testing.T) (s *system, a, b *run, now time.Time) {
+	t.Helper()
+	now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	s = &system{name: "erp", attempts: 2}
+	a, b = &run{flow: &rules.Flow{Name: "a"}}, &run{flow: &rules.Flow{Name: "b"}}
+	for want := range 2 {
+		if changed := s.answered(a, true, errors.New("reset"), now, whole); changed != change(want) {
+			t.Fatalf("failure %d: %d", want+1, changed)
+		}
+	}
+	if s.admit(a, true, now.Add(firstRest-1)).alone == nil {
+		t.Fatal("it is left alone until its rest is over")
+	}
+	return s, a, b, now.Add(firstRest)
+}
+
+func whole(d time.Duration) time.Duration { return d }
+
+// TestProbeIsOneEffect: of all runs one probes a system, with one effect at a time;
+// what it only asks is no proof, and the first effect that is taken lets all in.
+func TestProbeIsOneEffect(t *testing.T) {
+	t.Parallel()
+	s, a, b, now := probed(t)
+	if may := s.admit(a, true, now); may != (admission{}) {
+		t.Fatalf("the first to come probes it: %+v", may)
+	}
+	if may := s.admit(b, false, now); may.alone == nil || !may.alone.Probing {
+		t.Errorf("another run: %+v", may)
+	}
+	if may := s.admit(a, false, now); may != (admission{}) {
+		t.Errorf("what the effect itself asks: %+v", may)
+	}
+	second := s.admit(a, true, now)
+	if second.busy == nil {
+		t.Fatalf("another effect of the run: %+v", second)
+	}
+	if s.answered(a, false, nil, now, whole) != nothing || s.alone() == nil {
+		t.Error("an answer to a question shows that effects are taken")
+	}
+	if s.answered(a, true, nil, now, whole) != isWell || s.alone() != nil {
+		t.Error("an effect that is taken shows nothing")
+	}
+	<-second.busy
+	if may := s.admit(b, true, now); may != (admission{}) {
+		t.Errorf("all are let in: %+v", may)
+	}
+}
+
+// TestProbeFails: a probe that fails lets go of who waits for it, and the rest is longer.
+func TestProbeFails(t *testing.T) {
+	t.Parallel()
+	s, a, b, now := probed(t)
+	s.admit(a, true, now)
+	second := s.admit(a, true, now)
+	if s.answered(a, true, errors.New("reset"), now, whole) != nothing {
+		t.Error("that it is still down is told again")
+	}
+	<-second.busy
+	for at, alone := range map[time.Duration]bool{2*firstRest - 1: true, 2 * firstRest: false} {
+		if got := s.admit(b, true, now.Add(at)).alone != nil; got != alone {
+			t.Errorf("after %s left alone: %t", at, got)
+		}
+	}
+}
+
+// TestProbeEnds: a run that had nothing to write does not show that a system is well
+// that fails at effects, unless it is the flow that failed: what it failed at is gone.
+func TestProbeEnds(t *testing.T) {
+	t.Parallel()
+	s, a, b, now := probed(t)
+	s.admit(b, false, now)
+	if s.release(b, true) != nothing || s.alone() == nil {
+		t.Error("another flow had nothing to write, and the system is well")
+	}
+	s.admit(a, false, now)
+	if s.release(a, false) != nothing || s.alone() == nil {
+		t.Error("the run ended with an error, and the system is well")
+	}
+	s.admit(a, false, now)
+	if s.release(a, true) != isWell || s.alone() != nil {
+		t.Error("what failed is gone, and the system is not well")
+	}
+}
