@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -129,7 +130,9 @@ func (e *Engine) again(ctx context.Context, name string, chosen func(*OpenRecord
 		r.chosen, r.named = chosen, true
 		err = r.run(ctx)
 	}
-	r.finish(err)
+	if r.finish(err); errors.Is(err, ErrStateUncertain) { // that is not of this flow alone (R4)
+		return r.summary, err
+	}
 	return r.summary, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -230,14 +231,29 @@ func (r *run) runStages(ctx context.Context) error {
 	announced, applied := make(chan *batch, openBatches), make(chan *settling, openBatches)
 	settler := &settler{run: r, in: decided, announced: announced, applied: applied, first: r.header, left: r.unknown}
 	deliverer := &deliverer{run: r, judge: newJudge(r)}
-	work.Go(r.stage(func() error { return r.read(ctx, workCtx, judged) }))
-	work.Go(r.stage(func() error { return r.decideAll(workCtx, judged, decided) }))
-	work.Go(r.stage(func() error { return deliverer.deliverAll(workCtx, announced, applied) }))
-	work.Go(r.stage(func() error {
+	var uncertain atomic.Pointer[error]
+	stage := func(f func() error) {
+		f = r.stage(f)
+		work.Go(func() error {
+			err := f()
+			if errors.Is(err, ErrStateUncertain) {
+				uncertain.Store(&err)
+			}
+			return err
+		})
+	}
+	stage(func() error { return r.read(ctx, workCtx, judged) })
+	stage(func() error { return r.decideAll(workCtx, judged, decided) })
+	stage(func() error { return deliverer.deliverAll(workCtx, announced, applied) })
+	stage(func() error {
 		defer r.inflight.close()
 		return settler.settleAll(workCtx)
-	}))
-	return work.Wait()
+	})
+	err := work.Wait()
+	if worst := uncertain.Load(); worst != nil { // another stage may have failed before it (R4)
+		return *worst
+	}
+	return err
 }
 
 // begin starts a pass, or goes on with one that did not reach its end.
