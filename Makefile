@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench profile fuzz cover kill reload soak proxy
+.PHONY: build test demo bench profile fuzz cover kill reload soak proxy simulate
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -31,6 +31,10 @@ kill:
 # FAULTS=200 connections of each flow that are slow, reset, cut or swallowed.
 proxy:
 	HEADGATE_TEST_FAULTS=$(or $(FAULTS),200) go test ./connectors/connectortest/wire ./cmd/headgate -run 'Faults|Proxy' -count=1 -v -timeout 30m
+
+# The real engine in RUNS worlds that crash and fail; SEED=… tells one of them.
+simulate:
+	HEADGATE_TEST_RUNS=$(or $(RUNS),100000) HEADGATE_TEST_SEED=$(SEED) go test -pgo=off ./engine/simulation -run '^TestSimulate$$' -count=1 -v -timeout 60m
 
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:

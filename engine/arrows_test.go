@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"engine/control":                {"connectors", "engine", "engine/audit", "engine/exceptions", "engine/record", "rules"},
 	"engine/watch":                  {},
 	"engine/bench":                  {},
+	"engine/simulation":             {},
 	"cmd/headgate":                  {"*"},
 	"cmd/headgate/internal/systemd": {},
 	"examples/shop-to-erp":          {},

@@ -13,7 +13,7 @@ type turns struct {
 }
 
 type turn struct {
-	mu      sync.Mutex // held by whoever works on the flow
+	free    chan struct{} // holds one while nobody works on the flow
 	stop    context.CancelFunc
 	waiting int // who wants the flow and is not a run
 }
@@ -25,7 +25,8 @@ func (t *turns) of(flow string) *turn {
 		t.flows = make(map[string]*turn)
 	}
 	if t.flows[flow] == nil {
-		t.flows[flow] = &turn{}
+		t.flows[flow] = &turn{free: make(chan struct{}, 1)}
+		t.flows[flow].free <- struct{}{}
 	}
 	return t.flows[flow]
 }
@@ -34,7 +35,7 @@ func (t *turns) of(flow string) *turn {
 // when somebody else wants the flow: the run then ends between batches.
 func (t *turns) run(ctx context.Context, flow string) (_ context.Context, done func()) {
 	f := t.of(flow)
-	f.mu.Lock()
+	<-f.free
 	ctx, cancel := context.WithCancel(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -46,7 +47,7 @@ func (t *turns) run(ctx context.Context, flow string) (_ context.Context, done f
 		f.stop = nil
 		t.mu.Unlock()
 		cancel()
-		f.mu.Unlock()
+		f.free <- struct{}{}
 	}
 }
 
@@ -70,8 +71,8 @@ func (t *turns) between(flow string, f func() error) error {
 		turn.stop()
 	}
 	t.mu.Unlock()
-	turn.mu.Lock()
-	defer turn.mu.Unlock()
+	<-turn.free
+	defer func() { turn.free <- struct{}{} }()
 	t.mu.Lock()
 	turn.waiting--
 	t.mu.Unlock()

@@ -25,6 +25,9 @@ type Fault struct {
 type Faults struct {
 	// Fail is asked before each call; nil lets it pass.
 	Fail func(Call) *Fault
+	// Around, when not nil, is asked instead of Fail: it makes the call or does not, and
+	// returns how it failed. It may wait.
+	Around func(Call, func() error) error
 
 	mu    sync.Mutex
 	calls []Call
@@ -52,6 +55,10 @@ func (f *Faults) do(op string, call func() error) error {
 	f.mu.Lock()
 	c := Call{Op: op, N: len(f.calls) + 1}
 	f.calls = append(f.calls, c)
+	if f.Around != nil {
+		f.mu.Unlock()
+		return f.Around(c, call)
+	}
 	var fault *Fault
 	if f.Fail != nil {
 		fault = f.Fail(c)

@@ -1,0 +1,148 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"headgate/engine"
+)
+
+// simulation is one run of one plan.
+type simulation struct {
+	plan
+	world     *world
+	random    *rand.Rand
+	mu        sync.Mutex
+	calm      bool // nothing fails or happens any more
+	telling   bool
+	storyMu   sync.Mutex
+	story     []string
+	summaries []engine.Summary
+	left      plan // what may still happen
+	steps     int
+	calmed    int // processes since nothing fails any more
+}
+
+// run runs a plan in a bubble of its own and returns what was wrong, and the story.
+func (pl plan) run(t *testing.T, telling bool) (problems, story string) {
+	synctest.Test(t, func(*testing.T) {
+		s := &simulation{plan: pl, left: pl, telling: telling, random: rand.New(rand.NewPCG(pl.Seed, 1)), world: newWorld(pl.setting())}
+		s.all()
+		problems, story = s.world.text(), strings.Join(s.story, "\n")
+	})
+	return problems, story
+}
+
+// all lives through crashes until everything has come to rest, and judges that.
+func (s *simulation) all() {
+	for n := range s.Items {
+		s.world.sell(n)
+		s.world.stock(n)
+	}
+	for life := range s.Lives {
+		s.note("process %d", life+1)
+		s.life(2)
+	}
+	s.calm = true
+	s.note("nothing fails any more")
+	const most = 8
+	for quiet := 0; quiet < 2; { // the first may only end a pass that was begun before
+		if s.calmed++; s.calmed > most {
+			s.world.problem("it does not come to rest: %s", s.restless())
+			break
+		}
+		s.life(1)
+		if quiet++; s.restless() != "" {
+			quiet = 0
+		}
+	}
+	s.note("the ERP has %v", s.world.erp.Rows())
+	s.world.judge()
+}
+
+// life is one process: it runs the flows some times, unless it dies before.
+func (s *simulation) life(runs int) {
+	p := s.start()
+	defer p.end()
+	for range runs {
+		p.run()
+		p.live()
+		if p.dead || p.broken {
+			return
+		}
+	}
+}
+
+// restless says what the last run still had to do, "" when nothing.
+func (s *simulation) restless() string {
+	for _, f := range s.summaries {
+		if f.Err != nil {
+			return f.Err.Error()
+		}
+		if f.Paused != "" {
+			return f.Paused
+		}
+		if n := f.Counts[engine.Created] + f.Counts[engine.Updated]; n > 0 {
+			return fmt.Sprintf("%s still writes %d records", f.Flow, n)
+		}
+	}
+	if len(s.summaries) == 0 {
+		return "nothing ran"
+	}
+	return ""
+}
+
+// fateOf draws what becomes of a call.
+func (s *simulation) fateOf(op string) fate {
+	s.steps++
+	if s.calm {
+		return made
+	}
+	const rate = 40 // one call in so many
+	if s.left.Crashes > 0 && s.random.IntN(rate) == 0 {
+		s.left.Crashes--
+		return []fate{killed, undone}[s.random.IntN(2)]
+	}
+	if s.left.Faults > 0 && s.random.IntN(rate/2) == 0 {
+		s.left.Faults--
+		return []fate{failed, lost}[s.random.IntN(2)]
+	}
+	return made
+}
+
+// happen lets the world go on beside the engine.
+func (p *process) happen() {
+	s := p.simulation
+	if s.calm {
+		return
+	}
+	const rate = 12
+	if s.left.Changes > 0 && s.random.IntN(rate) == 0 {
+		s.left.Changes--
+		n := s.random.IntN(s.Items + 1) // one more than there are: items that come late
+		switch s.random.IntN(4) {
+		case 0:
+			s.world.stock(n)
+			s.note("the depot counts %d of %s", s.world.model.counts[sku(n)], sku(n))
+		case 1:
+			s.world.remark(s.random)
+		default:
+			s.world.sell(n)
+			s.note("the shop sells version %d of %s", s.world.model.last, sku(n))
+		}
+	}
+	if s.left.Acts > 0 && s.random.IntN(rate) == 0 {
+		s.left.Acts--
+		p.act()
+	}
+	if s.left.Reloads > 0 && s.random.IntN(rate) == 0 {
+		s.left.Reloads--
+		s.world.setting.size = 1 + s.random.IntN(4)
+		s.note("reload: batches of %d", s.world.setting.size)
+		p.engine.Apply(s.world.ruleset(), s.random.IntN(2) == 0)
+	}
+}
