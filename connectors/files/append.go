@@ -65,7 +65,7 @@ func (d *destination) Restore(_ context.Context, text string) error {
 	if err := json.Unmarshal([]byte(text), &m); err != nil || m.Name == "" || m.Length < 0 || strings.ContainsAny(m.Name, "/\\") {
 		return &connectors.Error{Class: connectors.Broken, Op: "go back to what was settled", Err: fmt.Errorf("%q is not a mark", text)}
 	}
-	f, err := os.OpenFile(d.partPath(m.Name), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	f, err := openOwn(d.partPath(m.Name), os.O_RDWR)
 	if errors.Is(err, os.ErrNotExist) {
 		return d.published(m)
 	}
@@ -165,6 +165,6 @@ func partNames(file string) *regexp.Regexp {
 			pattern.WriteString(`[^/]+`)
 		}
 	}
-	pattern.WriteString(regexp.QuoteMeta(rest) + `(-\d+)?` + regexp.QuoteMeta(extension+partSuffix) + `$`)
+	pattern.WriteString(regexp.QuoteMeta(rest) + `(-\d+)?` + regexp.QuoteMeta(extension) + `(` + regexp.QuoteMeta(sumSuffix) + `)?` + regexp.QuoteMeta(partSuffix) + `$`)
 	return regexp.MustCompile(pattern.String())
 }

@@ -65,7 +65,7 @@ func (d *destination) publish(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeSynced(d.path(name+sumSuffix), append(note, '\n')); err != nil {
+	if err := d.writeSum(name, append(note, '\n')); err != nil {
 		return err
 	}
 	if err := syncDir(d.dir); err != nil {
@@ -115,16 +115,19 @@ func (d *destination) published(m mark) error {
 // holds reports whether the file called name is what was settled, and whether it
 // or its sum is there.
 func (d *destination) holds(name string, m mark) (same, there bool, err error) {
-	f, err := os.Open(d.path(name))
+	f, err := openOwn(d.path(name), os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return d.wasTaken(name, m)
+	}
+	if errors.Is(err, errNoFile) {
+		return false, true, nil
 	}
 	if err != nil {
 		return false, false, err
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() != m.Length {
+	if err != nil || info.Size() != m.Length {
 		return false, true, err
 	}
 	_, same, err = begins(f, m)
@@ -133,9 +136,12 @@ func (d *destination) holds(name string, m mark) (same, there bool, err error) {
 
 // wasTaken reads the sum beside a file that is not there any more.
 func (d *destination) wasTaken(name string, m mark) (same, there bool, err error) {
-	f, err := os.Open(d.path(name + sumSuffix))
+	f, err := openOwn(d.path(name+sumSuffix), os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, false, nil
+	}
+	if errors.Is(err, errNoFile) {
+		return false, true, nil
 	}
 	if err != nil {
 		return false, false, err
@@ -148,13 +154,41 @@ func (d *destination) wasTaken(name string, m mark) (same, there bool, err error
 	return note.Bytes == m.Length && note.Rows == m.Rows && note.XXH3 == m.Sum, true, nil
 }
 
-func writeSynced(path string, content []byte) error {
-	f, err := os.Create(path)
+// writeSum writes the sum beside a file that is about to be published. It is made
+// under another name and moved: what stands under its own, a link for example, is
+// replaced and never written through.
+func (d *destination) writeSum(name string, content []byte) error {
+	part := d.partPath(name + sumSuffix)
+	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(part, d.path(name+sumSuffix))
+}
+
+var errNoFile = errors.New("it is no file")
+
+// openOwn opens a file that this destination made. It follows no link and waits for no
+// pipe: others may write in the directory too.
+func openOwn(path string, mode int) (*os.File, error) {
+	f, err := os.OpenFile(path, mode|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, &os.PathError{Op: "open", Path: path, Err: errNoFile}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(&os.PathError{Op: "open", Path: path, Err: errNoFile}, f.Close())
+	}
+	return f, nil
 }
 
 func syncDir(dir string) error {

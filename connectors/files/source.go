@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -119,9 +122,13 @@ func (s *source) openAt(name string, p position) (open bool, err error) {
 	if err != nil {
 		return false, vanished(name, err)
 	}
-	f, err := root.Open(name)
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would wait for a writer
 	if err != nil {
 		return false, vanished(name, err)
+	}
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		_ = f.Close()
+		return false, &connectors.Error{Class: connectors.Broken, Op: "read " + name, Hint: "somebody put something else in its place: take it away", Err: errors.New("it is no file")}
 	}
 	r, err := s.start(f, name, p)
 	if err != nil {
