@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -138,15 +139,26 @@ func (a *app) format(dir string, check bool) error {
 
 // replaceFile replaces a file as a whole: nobody ever reads half of it.
 func replaceFile(path string, content []byte) error {
+	path, err := filepath.EvalSymlinks(path) // a link stays one
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	temp := path + ".tmp"
-	if err := os.WriteFile(temp, content, info.Mode().Perm()); err != nil {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".fmt-*")
+	if err != nil {
 		return err
 	}
-	return os.Rename(temp, path)
+	_, err = temp.Write(content)
+	if err = errors.Join(err, temp.Chmod(info.Mode().Perm()), temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+	}
+	return err
 }
 
 func (a *app) testCommand() *cobra.Command {
