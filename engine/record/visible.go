@@ -28,11 +28,12 @@ func Visible(text, kept string) string {
 }
 
 // AppendVisibleJSON appends JSON in which those characters are escaped: encoders let
-// most of them through. Line breaks and tabs stay, for they stand between values only.
+// most of them through, and bytes that are no UTF-8 in JSON they did not make. Line
+// breaks and tabs stay, for they stand between values only.
 func AppendVisibleJSON(dst, json []byte) []byte {
 	for i := 0; i < len(json); {
 		r, size := utf8.DecodeRune(json[i:])
-		if Acts(r) && r != '\n' && r != '\t' {
+		if raw := r == utf8.RuneError && size == 1; raw || Acts(r) && r != '\n' && r != '\t' {
 			dst = fmt.Appendf(dst, `\u%04x`, r)
 		} else {
 			dst = append(dst, json[i:i+size]...)

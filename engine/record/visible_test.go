@@ -30,6 +30,9 @@ func TestVisibleJSON(t *testing.T) {
 			t.Errorf("%U is left in %q", r, text)
 		}
 	}
+	if got := record.AppendVisibleJSON(nil, []byte("\"\x9b31m\xc2\"")); string(got) != `"\ufffd31m\ufffd"` {
+		t.Errorf("bytes that are no UTF-8: %q", got)
+	}
 	var back map[string]string
 	if err := json.Unmarshal(text, &back); err != nil || back["x"] != hostile {
 		t.Errorf("%q, %v", back["x"], err)
