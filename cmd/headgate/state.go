@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,9 @@ func (a *app) completeRecords(cmd *cobra.Command, args []string, begun string) (
 	if err := a.ask(cmd.Context(), reads, "keys", &control.KeysRequest{Entity: args[0], Begun: begun}, keys); err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return keys.Keys, cobra.ShellCompDirectiveNoFileComp
+	// Data must not act on the terminal of whoever presses the tab key.
+	plain := slices.DeleteFunc(keys.Keys, func(key string) bool { return safe(key) != key || oneLine(key) != key })
+	return plain, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) checkpointCommand() *cobra.Command {

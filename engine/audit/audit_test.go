@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,6 +105,61 @@ func TestTornAct(t *testing.T) {
 		if len(all) != 2 || all[0].Act != "pause" || all[1].Act != "resume" {
 			t.Fatalf("cut at %d of %d: %+v", cut, len(text), all)
 		}
+	}
+}
+
+// TestAppendOnly: whatever happens, what the log said it goes on saying: nothing is
+// rewritten, by acts, by their ends, by opening it again, or by mending a torn line.
+func TestAppendOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit.jsonl")
+	var said []byte // all whole lines there ever were
+	still := func(when string) {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil || !bytes.HasPrefix(text, said) {
+			t.Fatalf("after %s the log has not what it said before: %q, want %q, %v", when, text, said, err)
+		}
+		said = text[:bytes.LastIndexByte(text, '\n')+1]
+	}
+	var torn []byte
+	for n := range 5 {
+		log := open(t, dir)
+		still("opening it")
+		act := &audit.Act{Actor: engine.Actor{Name: "ann"}, Act: "pause", Why: strconv.Itoa(n)}
+		if err := log.Begin(act); err != nil {
+			t.Fatal(err)
+		}
+		still("an act")
+		if err := errors.Join(log.End(act, nil, nil, errors.New("no")), log.Close()); err != nil {
+			t.Fatal(err)
+		}
+		still("its end")
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		torn = fmt.Appendf(nil, `{"id":"torn%d`, n)
+		if _, err := f.Write(torn); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	still("a torn line")
+	if kept, err := os.ReadFile(filepath.Join(dir, "audit-000005.torn")); err != nil || !bytes.Equal(kept, torn) {
+		t.Errorf("the torn line is kept as %q, %v", kept, err)
+	}
+	if all := acts(t, dir); len(all) != 5 || !all[4].Ended {
+		t.Errorf("%+v", all)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the log is %v, %v", info.Mode(), err)
 	}
 }
 

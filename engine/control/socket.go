@@ -159,16 +159,18 @@ func peer(c net.Conn) engine.Actor {
 	if err != nil || asked != nil {
 		return engine.Actor{Name: "unknown"}
 	}
-	return ActorOf(int(cred.Uid))
+	a := ActorOf(int(cred.Uid))
+	a.PID = int(cred.Pid)
+	return a
 }
 
 // ActorOf names a user of this machine, and its groups.
 func ActorOf(uid int) engine.Actor {
 	u, err := user.LookupId(strconv.Itoa(uid))
 	if err != nil {
-		return engine.Actor{Name: "uid " + strconv.Itoa(uid)}
+		return engine.Actor{Name: "uid " + strconv.Itoa(uid), UID: &uid}
 	}
-	a := engine.Actor{Name: u.Username}
+	a := engine.Actor{Name: u.Username, UID: &uid}
 	ids, err := u.GroupIds()
 	if err != nil {
 		return a

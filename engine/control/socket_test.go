@@ -87,7 +87,7 @@ func (s *served) post(t *testing.T, method, verb string, body io.Reader) (int, c
 
 func TestSocket(t *testing.T) {
 	t.Parallel()
-	s := serve(t, socketIn(t), nil)
+	s := serve(t, filepath.Join(t.TempDir(), "run", "headgate.sock"), nil)
 	status := &control.Status{}
 	if err := s.ask("status", nil, status); err != nil || status.Ruleset != "abc" {
 		t.Fatalf("%+v, %v", status, err)
@@ -95,6 +95,9 @@ func TestSocket(t *testing.T) {
 	info, err := os.Stat(s.socket)
 	if err != nil || info.Mode().Perm() != 0o660 || info.Mode().Type() != os.ModeSocket {
 		t.Errorf("the socket is %v, %v", info.Mode(), err)
+	}
+	if dir, err := os.Stat(filepath.Dir(s.socket)); err != nil || dir.Mode().Perm()&0o027 != 0 {
+		t.Errorf("its directory is %v, %v", dir.Mode(), err)
 	}
 	s.stop()
 	if err := <-s.ended; err != nil {
@@ -186,8 +189,8 @@ func TestPeer(t *testing.T) {
 	if err := s.ask("pause", map[string]any{"flow": "x", "why": "w", "actor": "somebody"}, nil); err == nil {
 		t.Error("a flow there is not was paused")
 	}
-	if len(kept.acts) != 1 || kept.acts[0].Actor.Name != me.Username || kept.acts[0].Act != "pause" || kept.acts[0].Why != "w" {
-		t.Errorf("%+v, want by %s", kept.acts, me.Username)
+	if len(kept.acts) != 1 || kept.acts[0].Actor.Name != me.Username || kept.acts[0].Actor.PID != os.Getpid() || kept.acts[0].Actor.UID == nil || *kept.acts[0].Actor.UID != os.Getuid() || kept.acts[0].Act != "pause" || kept.acts[0].Why != "w" {
+		t.Errorf("%+v, want by %s (%d), process %d", kept.acts, me.Username, os.Getuid(), os.Getpid())
 	}
 }
 

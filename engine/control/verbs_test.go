@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +50,35 @@ func FuzzVerbs(f *testing.F) {
 		}
 	})
 }
+
+// TestUnwrittenActs: what cannot be written down does not take effect. Reading needs
+// no act.
+func TestUnwrittenActs(t *testing.T) {
+	t.Parallel()
+	s := fuzzed(t)
+	s.Audit = full{}
+	reading := []string{"status", "plan", "exceptions", "exception", "keys", "positions", "verify", "trace", "doctor"}
+	for verb := range verbs {
+		_, err := s.do(context.Background(), engine.Actor{Name: "ann"}, verb, []byte(`{"flow":"stock","why":"w","all":true}`))
+		if full := err != nil && strings.Contains(err.Error(), errFull.Error()); full == slices.Contains(reading, verb) {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	l, err := s.State.Ledger("stock", "shop.stock", "erp.stock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := l.Header(); err != nil || h.Paused != "" {
+		t.Errorf("the flow is paused: %q, %v", h.Paused, err)
+	}
+}
+
+var errFull = errors.New("no space left on device")
+
+// full can keep nothing of what operators do.
+type full struct{ forgetful }
+
+func (full) Begin(*audit.Act) error { return errFull }
 
 // fuzzed is a service over a flow whose systems cannot be opened.
 func fuzzed(t *testing.T) *Service {
