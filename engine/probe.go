@@ -140,7 +140,7 @@ func (e *Engine) probeDestination(ctx context.Context, g *generation, f *rules.F
 			}
 		}
 	}
-	_, err = finder.Find(ctx, connectors.Query{Keys: [][]record.Value{key}})
+	_, err = finder.Find(ctx, connectors.Query{Keys: [][]record.Value{key}, References: []string{rules.Reference(f.FirstName(), nowhereKey)}})
 	return false, err
 }
 
@@ -155,6 +155,9 @@ func there(ctx context.Context, end interface{ Place() (string, error) }) (bool,
 	return true, nil
 }
 
+// nowhereKey is a text that is hardly anybody's key.
+const nowhereKey = "nowhere"
+
 // nowhere is a value of a kind that is hardly anybody's key. Being found does no harm.
 func nowhere(kind record.Kind) record.Value {
 	switch kind {
@@ -167,7 +170,7 @@ func nowhere(kind record.Kind) record.Value {
 	case record.Time:
 		return record.TimeValue(time.Unix(0, 0))
 	}
-	return record.StringValue("")
+	return record.StringValue(nowhereKey)
 }
 
 func closed(end any) error {

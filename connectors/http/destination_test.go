@@ -237,13 +237,13 @@ func TestAnswers(t *testing.T) {
 		{connectors.Create, 200, `{"error":{"message":"log in"}}`, connectors.Logic{}, connectors.Unknown, "unclear", "log in"},
 		{connectors.Create, 200, `{"error":null,"id":12}`, connectors.Logic{}, connectors.Applied, "", ""},
 		{connectors.Create, 307, ``, connectors.Logic{}, connectors.Unknown, "unclear", ""},
-		{connectors.Create, 400, `{"message":"no such customer"}`, connectors.Logic{}, connectors.Refused, "refused", "400 no such customer"},
-		{connectors.Create, 404, ``, connectors.Logic{}, connectors.Refused, "refused", "404 Not Found"},
+		{connectors.Create, 400, `{"message":"no such customer"}`, connectors.Logic{}, connectors.Refused, "400", "400 no such customer"},
+		{connectors.Create, 404, ``, connectors.Logic{}, connectors.Refused, "404", "404 Not Found"},
 		{connectors.Update, 404, ``, connectors.Logic{}, connectors.Refused, "missing_row", "404 Not Found"},
 		{connectors.Delete, 404, ``, connectors.Logic{}, connectors.Same, "", ""},
 		{connectors.Delete, 410, ``, connectors.Logic{}, connectors.Same, "", ""},
 		{connectors.Create, 409, `taken`, connectors.Logic{}, connectors.Refused, "unique", "409 taken"},
-		{connectors.Create, 422, strings.Repeat("ä", 600), connectors.Logic{}, connectors.Refused, "refused", "422 " + strings.Repeat("ä", 250) + "…"},
+		{connectors.Create, 422, strings.Repeat("ä", 600), connectors.Logic{}, connectors.Refused, "422", "422 " + strings.Repeat("ä", 250) + "…"},
 		{connectors.Create, 401, ``, connectors.Logic{}, connectors.Untried, "denied", ""},
 		{connectors.Create, 403, ``, connectors.Logic{}, connectors.Untried, "denied", ""},
 		{connectors.Create, 405, ``, connectors.Logic{}, connectors.Untried, "broken", ""},
@@ -251,7 +251,7 @@ func TestAnswers(t *testing.T) {
 		{connectors.Create, 429, ``, connectors.Logic{}, connectors.Untried, "down", ""},
 		{connectors.Create, 500, ``, connectors.Logic{}, connectors.Unknown, "unclear", ""},
 		{connectors.Create, 503, ``, connectors.Logic{}, connectors.Unknown, "unclear", ""},
-		{connectors.Create, 200, `{"fault":"no such customer"}`, connectors.Logic{}, connectors.Refused, "refused", `200 {"fault":"no such customer"}`},
+		{connectors.Create, 200, `{"fault":"no such customer"}`, connectors.Logic{}, connectors.Refused, "200", `200 {"fault":"no such customer"}`},
 	} {
 		t.Run(fmt.Sprintf("%s %d %.20s", test.op, test.status, test.answer), func(t *testing.T) {
 			t.Parallel()
@@ -327,7 +327,7 @@ func TestMany(t *testing.T) {
 			got = append(got, fmt.Sprintf("%d %s %s%s", r.Status, r.Code, id, r.Words))
 		}
 	}
-	want := []string{"1  1", "3 refused 422 number is missing", "1  2", "3 unique 409 external_id is taken", "1  3"}
+	want := []string{"1  1", "3 422 422 number is missing", "1  2", "3 unique 409 external_id is taken", "1  3"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

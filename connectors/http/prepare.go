@@ -47,7 +47,7 @@ func (p *packer) add(c *connectors.Change) {
 	switch {
 	case err != nil:
 		p.flush()
-		refusal := refused("refused", "it cannot be sent: "+err.Error())
+		refusal := refused("unsendable", "it cannot be sent: "+err.Error())
 		p.messages = append(p.messages, connectors.Message{Changes: 1, Refusal: &refusal})
 	case p.open != nil && p.open.takes(one):
 		p.open.take(one)

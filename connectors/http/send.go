@@ -112,7 +112,7 @@ func (d *destination) readMany(e *effect, m *message, a *answer) ([]connectors.R
 // but not as a success does, has said nothing.
 func (d *destination) judge(e *effect, op connectors.Op, a *answer) (connectors.Receipt, error) {
 	if no, err := a.is(e.refused); err == nil && no {
-		return refused("refused", a.words()), nil
+		return refused(strconv.Itoa(a.status), a.words()), nil
 	}
 	done, err := a.done(e.ok)
 	switch {
@@ -136,7 +136,7 @@ func (d *destination) judgeItem(e *effect, op connectors.Op, a *answer) (connect
 	case !a.positive():
 		return d.negative(op, a)
 	case err == nil:
-		return refused("refused", a.words()), nil
+		return refused(strconv.Itoa(a.status), a.words()), nil
 	}
 	return connectors.Receipt{Status: connectors.Unknown}, d.failed(connectors.Unclear, op.String(), "shape", err)
 }
@@ -156,7 +156,7 @@ func (d *destination) negative(op connectors.Op, a *answer) (connectors.Receipt,
 	case a.status == nethttp.StatusConflict:
 		return refused("unique", a.words()), nil
 	}
-	return refused("refused", a.words()), nil
+	return refused(strconv.Itoa(a.status), a.words()), nil
 }
 
 func isGone(status int) bool {
