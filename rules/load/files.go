@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"headgate/engine/record"
 )
 
 // The limits of a ruleset: over them the parser could be made to overflow its stack.
@@ -86,6 +88,11 @@ func unreadable(src []byte) (message, hint string, at int) {
 		return "the file is not UTF-8", "save it as UTF-8 text", invalidAt(src)
 	case bytes.HasPrefix(src, []byte("\xef\xbb\xbf")):
 		return "the file begins with a byte order mark", "save it as UTF-8 without a byte order mark", 0
+	}
+	for at, r := range string(src) {
+		if record.Acts(r) && r != '\n' && r != '\r' && r != '\t' {
+			return fmt.Sprintf("the file holds the character U+%04X, which is not shown and changes what is", r), fmt.Sprintf(`take it away, or write it as \u%04x`, r), at
+		}
 	}
 	if at := tooDeep(src); at >= 0 {
 		return fmt.Sprintf("nested deeper than %d", maxNesting), "", at

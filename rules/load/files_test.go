@@ -38,3 +38,19 @@ func TestReadsFilesOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestInvisible: what is reviewed is what runs: a file with characters that turn the
+// direction of writing, or that a terminal acts on, is refused; escaped they are texts.
+func TestInvisible(t *testing.T) {
+	t.Parallel()
+	for text, refused := range map[string]bool{
+		"# \u202e } esrever\n": true, "# \u2066x\u2069\n": true, "# \x1b[2J\n": true, "# \u009b2J\n": true,
+		"# héllo →\t\r\n": false, `# \u202e` + "\n": false,
+	} {
+		_, diags := load.Load(".", []load.File{{Name: "x.hcl", Bytes: []byte("headgate {\n}\n" + text)}}, nil)
+		told := strings.Contains(diags.String(), "is not shown and changes what is")
+		if told != refused {
+			t.Errorf("%q: %s", text, diags)
+		}
+	}
+}
