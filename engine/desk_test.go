@@ -63,7 +63,8 @@ type desk struct {
 	shopFaults, erpFaults *connectortest.Faults
 	text                  rulesetText
 	notify                func(engine.Event) // told what the engine tells; nil: nobody
-	notes                 engine.Notes       // of what is handled; nil: none
+	jitter                func(time.Duration) time.Duration
+	notes                 engine.Notes // of what is handled; nil: none
 }
 
 // rulesetText is what a test writes into the desk's ruleset.
@@ -306,7 +307,7 @@ func (d *desk) with(f func(*engine.Engine, *state.DB)) {
 		d.t.Fatal(err)
 	}
 	kinds := d.kinds()
-	e := engine.New(engine.Config{Notify: d.notify, Notes: d.notes, Ruleset: d.ruleset(), State: db, Exceptions: log, Clock: d.clock, Open: func(c *rules.Connector) (connectors.Connector, error) {
+	e := engine.New(engine.Config{Notify: d.notify, Notes: d.notes, Jitter: d.jitter, Ruleset: d.ruleset(), State: db, Exceptions: log, Clock: d.clock, Open: func(c *rules.Connector) (connectors.Connector, error) {
 		i := slices.IndexFunc(kinds, func(k connectors.Kind) bool { return k.Name == c.Type })
 		return kinds[i].Open(c.Settings, connectors.Tools{Now: d.clock.Now, Dir: d.dir})
 	}})

@@ -237,6 +237,45 @@ flow "again" {
 }
 `
 
+// TestTenThousandRefused: a system that is down is no exception of any record, and is
+// not asked once a record.
+func TestTenThousandRefused(t *testing.T) {
+	t.Parallel()
+	erp := &asked{err: failing(connectors.Down, "")}
+	d := newDesk(t, rulesetText{size: 100})
+	for i := range 10_000 {
+		d.order(fmt.Sprintf("%05d", i), 1, nil, "open")
+	}
+	d.erpFaults = erp.answer(d.clock.Now)
+	if s := d.try(engine.RunOptions{}); connectors.ClassOf(s.Err) != connectors.Down || s.Open != 0 || erp.times() != 3 {
+		t.Errorf("asked %d times, %d open: %v", erp.times(), s.Open, s.Err)
+	}
+	d.want("what waits", d.open(), "")
+	erp.fail(nil)
+	d.want("when it is well", d.run(), "10000 created")
+}
+
+// TestFullJitter: an attempt waits for a random part of its whole wait, which doubles.
+func TestFullJitter(t *testing.T) {
+	t.Parallel()
+	erp := &asked{err: failing(connectors.Down, "")}
+	d := newDesk(t, rulesetText{})
+	d.order("A-1", 1, nil, "open")
+	d.erpFaults = erp.answer(d.clock.Now)
+	var waits []time.Duration
+	d.jitter = func(wait time.Duration) time.Duration {
+		waits = append(waits, wait)
+		return wait / 8
+	}
+	d.try(engine.RunOptions{})
+	if want := []time.Duration{time.Second / 8, time.Second / 4}; !slices.Equal(d.clock.slept, want) {
+		t.Errorf("slept %v, want %v", d.clock.slept, want)
+	}
+	if want := []time.Duration{time.Second, 2 * time.Second}; !slices.Equal(waits[:2], want) {
+		t.Errorf("random parts of %v, want %v", waits, want)
+	}
+}
+
 // TestBudget: a question ends when its time is over, though attempts are left.
 func TestBudget(t *testing.T) {
 	t.Parallel()
