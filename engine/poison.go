@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"headgate/connectors"
 	"headgate/engine/record"
 	"headgate/rules"
 )
@@ -229,13 +230,28 @@ func (rd *reader) carefully(ctx context.Context, s step, where string, row recor
 	return nil
 }
 
+// whereIs says what is read next. A position that is made of a sensitive key is not shown.
+func (r *run) whereIs(part connectors.Part, behind record.Position) string {
+	where := "the source"
+	if part.Name != "" {
+		where = part.Name
+	}
+	switch {
+	case behind == "":
+		return where + " from its beginning"
+	case !ShowsPosition(r.flow.From):
+		return where + " behind " + connectors.Redacted
+	}
+	return where + " behind " + string(behind)
+}
+
 // sendCarefully judges the one record of a batch and sends it, alone.
 func (rd *reader) sendCarefully(ctx context.Context, b *batch) error {
 	row, where := record.Row(nil), "what waits"
 	if b.again {
 		row = rowByColumns(b.items[0].open, rd.flow.From.Columns.Names)
 	} else {
-		where = b.part.Name + " behind " + string(b.from)
+		where = rd.whereIs(b.part, b.from)
 		if b.page.Len() > 0 {
 			row, _ = b.page.Row(0) // its error is told where it is judged
 		}

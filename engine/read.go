@@ -118,8 +118,7 @@ func (rd *reader) readPart(ctx context.Context, part connectors.Part) error {
 	}
 	rd.pass.going = true
 	for rd.left != 0 && ctx.Err() == nil {
-		where := part.Name + " behind " + string(position)
-		if err := rd.carefully(ctx, stepRead, where, record.Fingerprint{}); err != nil {
+		if err := rd.carefully(ctx, stepRead, rd.whereIs(part, position), record.Fingerprint{}); err != nil {
 			return err
 		}
 		var page connectors.Page

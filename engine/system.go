@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -131,13 +130,13 @@ func (s *system) mayAsk(now time.Time) error {
 		return nil
 	}
 	return &connectors.Error{
-		Class: connectors.Down, Op: "ask " + s.name, After: until.Sub(now),
-		Err: fmt.Errorf("%w until %s", errQuiet, until.Format(time.TimeOnly)),
+		Class: connectors.Down, Code: codeQuiet, Op: "ask " + s.name, After: until.Sub(now),
+		Err: errors.New("it asked to be left alone until " + until.Format(time.TimeOnly)),
 	}
 }
 
-// errQuiet says that no request was made: it is no answer of the system.
-var errQuiet = errors.New("it asked to be left alone")
+// codeQuiet is the code of requests that were not made: they are no answers of a system.
+const codeQuiet = "left_alone"
 
 func (s *system) quietUntil() time.Time {
 	s.mu.Lock()
@@ -222,7 +221,7 @@ func (s *system) answered(r *run, effect bool, err error, now time.Time, rest fu
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	class := connectors.ClassOf(err)
-	if errors.Is(err, errQuiet) {
+	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Code == codeQuiet {
 		return nothing
 	}
 	if err == nil || class == connectors.Broken {
