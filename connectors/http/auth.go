@@ -18,6 +18,10 @@ import (
 // renewBefore is how long before its end a token is renewed.
 const renewBefore = 30 * time.Second
 
+// inBody is the word of send_in for a login that stands in the body. The style is never
+// guessed: that would be a second request, before any Retry-After has passed.
+const inBody = "body"
+
 // token is the access token that is in use. It is kept in memory only: client
 // credentials make another at any time.
 type token struct {
@@ -104,15 +108,18 @@ func (c *connector) accessToken(ctx context.Context, s *OAuth2) (string, error) 
 	if err := c.tools.Wait(ctx); err != nil {
 		return "", err
 	}
-	config := clientcredentials.Config{ClientID: s.ClientID, ClientSecret: secret, TokenURL: s.TokenURL, Scopes: strings.Fields(s.Scope)}
+	config := clientcredentials.Config{ClientID: s.ClientID, ClientSecret: secret, TokenURL: s.TokenURL, Scopes: strings.Fields(s.Scope), AuthStyle: oauth2.AuthStyleInHeader}
+	if s.SendIn == inBody {
+		config.AuthStyle = oauth2.AuthStyleInParams
+	}
 	asked := c.tools.Now()
 	t, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, clients.effect))
 	if err != nil {
 		return "", c.tokenFailure(ctx, err)
 	}
 	c.token.text, c.token.until = t.AccessToken, time.Time{}
-	if t.ExpiresIn > 0 {
-		c.token.until = asked.Add(time.Duration(t.ExpiresIn) * time.Second)
+	if !t.Expiry.IsZero() {
+		c.token.until = asked.Add(time.Until(t.Expiry)) // by our own clock
 	}
 	c.mu.Lock()
 	c.secrets[nameToken] = t.AccessToken

@@ -69,7 +69,7 @@ func codeOf(err error) string {
 		return "redirect"
 	case certificate:
 		return "certificate"
-	case errors.As(err, &alert), errors.As(err, &header):
+	case errors.As(err, &alert), errors.As(err, &header), errors.Is(err, nethttp.ErrSchemeMismatch):
 		return "tls"
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		return "dns"

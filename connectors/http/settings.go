@@ -46,6 +46,7 @@ type OAuth2 struct {
 	ClientID     string            `hcl:"client_id" doc:"the client"`
 	ClientSecret connectors.Secret `hcl:"client_secret" doc:"its secret"`
 	Scope        string            `hcl:"scope,optional" doc:"what is asked for, separated by blanks"`
+	SendIn       string            `hcl:"send_in,optional" words:"header body" doc:"header or body: where client_id and client_secret stand (header)"`
 }
 
 // TLS says whom headgate trusts and how it shows who it is.

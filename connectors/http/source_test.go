@@ -150,7 +150,7 @@ var pages = map[string][2]string{
 	"until last":  {"/pages", "page {\noffset = \"skip\"\nsize = \"size\"\nlast = \"body.next == nil\"\n}"},
 }
 
-func TestConformance(t *testing.T) {
+func TestSourceConformance(t *testing.T) {
 	t.Parallel()
 	for name, p := range pages {
 		t.Run(name, func(t *testing.T) { connectortest.Run(t, suite(p[0], p[1])) })

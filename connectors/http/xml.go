@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"golang.org/x/text/encoding/htmlindex"
@@ -25,6 +24,7 @@ type element struct {
 	path    string
 	text    strings.Builder
 	members []member
+	named   map[string]int // where a name stands among the members
 	isNil   bool
 }
 
@@ -103,9 +103,13 @@ func (e *element) attribute(a xml.Attr) {
 }
 
 func (e *element) add(name, value string, many bool) {
-	i := slices.IndexFunc(e.members, func(m member) bool { return m.name == name })
-	if i < 0 {
+	i, ok := e.named[name]
+	if !ok {
+		if e.named == nil {
+			e.named = make(map[string]int)
+		}
 		i = len(e.members)
+		e.named[name] = i
 		e.members = append(e.members, member{name: name, many: many})
 	}
 	e.members[i].values = append(e.members[i].values, value)
