@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"rules/expression":              {"engine/record"},
 	"rules/load":                    {"connectors", "engine/record", "rules", "rules/expression"},
 	"engine":                        {"connectors", "engine/record", "rules", "rules/expression"},
-	"engine/state":                  {"engine", "engine/record"},
+	"engine/state":                  {"connectors", "engine", "engine/record"},
 	"engine/notes":                  {"engine"},
 	"engine/exceptions":             {"engine", "engine/lines", "engine/record"},
 	"engine/audit":                  {"engine", "engine/lines"},

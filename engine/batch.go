@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/zeebo/xxh3"
 
@@ -39,8 +40,10 @@ type batch struct {
 	records, values, sends []record.Value // the slabs of the items' own slices
 	hashes                 []record.Hash
 
-	changes []*item // what is to be sent, in key order
-	intent  *Intent // of changes, or nil
+	changes []*item        // what is to be sent, in key order
+	intent  *Intent        // of changes, or nil
+	parcels []*parcel      // the messages that carry them, where the destination cannot repeat
+	sending sync.WaitGroup // parcels that are on their way, or wait for it
 
 	forgotten []Waited // open records that wait as they waited
 
@@ -90,7 +93,11 @@ type item struct {
 	op       connectors.Op
 	send     []record.Value // what is sent: values without what is equal or not ours
 	toID     record.Value
-	answer   string // the destination's words
+	answer   string      // the destination's words
+	sent     *SendIntent // the message that carried its change, or nil
+	sentAs   int         // which of its changes
+	behind   bool        // an earlier version of it is in doubt
+	becomes  *Entry      // once it is applied, where that was worked out before: its record is not at hand
 }
 
 // empty reports whether there is nothing to settle: no record, and no position that moves.

@@ -138,7 +138,7 @@ func (d *deliverer) lookBack(ctx context.Context, changes []*item) error {
 		return nil
 	}
 	return d.retry(ctx, d.flow.To, func() error {
-		found, err := d.finder.Find(ctx, connectors.Query{Keys: keysOf(d.lot(mended))})
+		found, err := d.finder.Find(ctx, connectors.Query{Keys: keysOf(d.lots.lot(d.run, mended))})
 		for i := range found {
 			d.showAgain(mended[found[i].At], found[i].Write)
 		}

@@ -161,6 +161,8 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 	seen := e.Known() && !b.again && (e.Pass == d.header.Pass || d.pass.seen.has(e.Number))
 	same := d.sameAsSettled(it)
 	switch {
+	case it.open.inDoubt():
+		d.behindDoubt(it)
 	case it.skip:
 		it.decide(Skipped)
 	case d.older(it):
@@ -317,6 +319,9 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 	slab := make([]record.Value, 0, len(ask)*len(d.own.Key))
 	for _, i := range ask {
 		start := len(slab)
+		if d.sender != nil {
+			query.References, query.IDs = append(query.References, d.carriedReference(&b.items[i])), append(query.IDs, b.items[i].toID)
+		}
 		for _, c := range d.own.Key {
 			slab = append(slab, b.items[i].values[c])
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -15,33 +14,46 @@ import (
 // are fsynced before the state names them (R2).
 type deliverer struct {
 	*run
-	judge   *judge
-	last    *JournalRow         // settled, or to be settled, last; nil: not known yet
-	sending []connectors.Change // the lot being applied; each uses the memory of the last
-	keys    []record.Value      // of sending
+	judge *judge
+	last  *JournalRow // settled, or to be settled, last; nil: not known yet
+	lots  lots
+
+	courier *courier // sends what cannot be repeated; nil: it can
 }
 
 func (d *deliverer) deliverAll(ctx context.Context, in <-chan *batch, out chan<- *settling) error {
 	defer close(out)
+	defer d.courier.end(in)
 	for b := range in {
-		if len(b.changes) > 0 {
-			if err := d.apply(ctx, b.changes); err != nil {
-				return err
-			}
-			if err := d.complete(ctx, b.changes); err != nil {
-				return err
-			}
-			if err := d.lookBack(ctx, b.changes); err != nil {
-				return err
-			}
+		b.sending.Wait()
+		if !b.answered() { // the courier says why; all behind it waits, too
+			return nil
 		}
-		settlement, err := d.settlement(ctx, b)
+		settlement, err := d.deliver(ctx, b)
 		if err != nil {
 			return err
 		}
 		out <- &settling{b, settlement}
 	}
 	return nil
+}
+
+// deliver does what is to be done of a batch and says what becomes durable of it.
+func (d *deliverer) deliver(ctx context.Context, b *batch) (*Settlement, error) {
+	if len(b.changes) > 0 {
+		if b.parcels == nil {
+			if err := d.apply(ctx, b.changes); err != nil {
+				return nil, err
+			}
+		}
+		if err := d.complete(ctx, b.changes); err != nil {
+			return nil, err
+		}
+		if err := d.lookBack(ctx, b.changes); err != nil {
+			return nil, err
+		}
+	}
+	return d.settlement(ctx, b)
 }
 
 // changed returns the items that have something to send, in key order.
@@ -58,7 +70,7 @@ func (b *batch) changed() []*item {
 // intentOf is what is about to be written, or nil when that can be undone: an
 // appender is cut back to what was settled.
 func (r *run) intentOf(b *batch) *Intent {
-	if len(b.changes) == 0 || r.appender != nil || isWithheld(r.dest) {
+	if len(b.changes) == 0 || r.appender != nil || r.sender != nil || isWithheld(r.dest) {
 		return nil
 	}
 	intent := &Intent{Part: b.part.Name, From: b.from, Time: r.now(), Keys: make([]record.Key, len(b.changes)), Hashes: make([]record.Fingerprint, len(b.changes))}
@@ -83,7 +95,7 @@ func (d *deliverer) apply(ctx context.Context, changes []*item) error {
 		if len(changes) == 0 {
 			return nil
 		}
-		receipts, err := d.dest.Apply(ctx, d.lot(changes))
+		receipts, err := d.dest.Apply(ctx, d.lots.lot(d.run, changes))
 		err = d.hiddenError(changes, err)
 		if len(receipts) != len(changes) {
 			return errors.Join(err, fmt.Errorf("%s gave %d receipts for %d changes", d.summary.To, len(receipts), len(changes)))
@@ -101,37 +113,20 @@ func (d *deliverer) apply(ctx context.Context, changes []*item) error {
 	})
 }
 
-func (d *deliverer) lot(changes []*item) connectors.Lot {
-	clear(d.sending)
-	d.sending = slices.Grow(d.sending[:0], len(changes))
-	d.keys = slices.Grow(d.keys[:0], len(changes)*max(len(d.own.Key), 1))
-	for _, it := range changes {
-		start := len(d.keys)
-		for _, c := range d.own.Key {
-			d.keys = append(d.keys, it.values[c])
-		}
-		if d.matches() && it.op != connectors.Create {
-			d.keys = append(d.keys, it.toID)
-		}
-		d.sending = append(d.sending, connectors.Change{Op: it.op, Key: d.keys[start:len(d.keys):len(d.keys)], Values: d.wholeOf(it), ID: it.toID})
-	}
-	return connectors.Lot{Changes: d.sending}
-}
-
 // takenForFailure takes for a failure of the system what the operator says is one,
 // though the system refuses a row with it. Nothing was done then, or, where the
 // operator calls it unclear, nobody knows.
-func (d *deliverer) takenForFailure(changes []*item, receipts []connectors.Receipt) (failure error) {
-	failures := d.engine.system(d.flow.To.Connector).failures
+func (r *run) takenForFailure(changes []*item, receipts []connectors.Receipt) (failure error) {
+	failures := r.engine.system(r.flow.To.Connector).failures
 	for i := range receipts {
-		r := &receipts[i]
-		class, ok := connectors.OfCode(failures, r.Code)
-		if !ok || r.Status != connectors.Refused {
+		receipt := &receipts[i]
+		class, ok := connectors.OfCode(failures, receipt.Code)
+		if !ok || receipt.Status != connectors.Refused {
 			continue
 		}
-		failure = &connectors.Error{Class: class, Code: r.Code, Op: "write to " + d.summary.To, Err: errors.New(r.Code + ": " + d.hidden(changes[i], r.Words))}
-		if *r = (connectors.Receipt{Status: connectors.Untried}); class == connectors.Unclear {
-			r.Status = connectors.Unknown
+		failure = &connectors.Error{Class: class, Code: receipt.Code, Op: "write to " + r.summary.To, Err: errors.New(receipt.Code + ": " + r.hidden(changes[i], receipt.Words))}
+		if *receipt = (connectors.Receipt{Status: connectors.Untried}); class == connectors.Unclear {
+			receipt.Status = connectors.Unknown
 		}
 	}
 	return failure
@@ -141,19 +136,10 @@ func (d *deliverer) takenForFailure(changes []*item, receipts []connectors.Recei
 // still to be sent.
 func (d *deliverer) receive(it *item, receipt connectors.Receipt, doubt map[*item]bool) {
 	switch receipt.Status {
-	case connectors.Applied:
-		if id := d.judge.destinationID(receipt.Row); !id.Missing() {
-			it.toID = id
-		}
-	case connectors.Same:
-		it.outcome, it.asked = Unchanged, true
+	case connectors.Applied, connectors.Same:
+		d.take(it, &Answer{Status: receipt.Status, ID: d.judge.destinationID(receipt.Row)})
 	case connectors.Refused:
-		words := d.hidden(it, receipt.Words)
-		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: receipt.Code, Message: d.summary.To + " refused it: " + words})
-		it.outcome, it.answer, it.refused = Rejected, receipt.Code+": "+words, true
-		if it.waited != nil {
-			it.waitOn()
-		}
+		d.take(it, &Answer{Status: receipt.Status, Code: receipt.Code, Words: d.hidden(it, receipt.Words)})
 	default:
 		doubt[it] = true
 	}
@@ -183,7 +169,7 @@ func (d *deliverer) lookAgain(ctx context.Context, changes []*item, doubt map[*i
 		return d.lookForCreated(ctx, doubt)
 	}
 	left := unanswered(changes, doubt)
-	found, err := d.finder.Find(ctx, connectors.Query{Keys: keysOf(d.lot(left))})
+	found, err := d.finder.Find(ctx, connectors.Query{Keys: keysOf(d.lots.lot(d.run, left))})
 	if err != nil {
 		return err
 	}

@@ -86,6 +86,11 @@ func (r *run) openEnds() error {
 	if replacer, ok := r.dest.(connectors.Replacer); ok {
 		r.replaces = replacer.Replaces()
 	}
+	if r.sender, _ = r.dest.(connectors.Sender); r.sender != nil {
+		if err := r.openSender(); err != nil {
+			return err
+		}
+	}
 	if r.matches() && r.finder == nil {
 		return fmt.Errorf("flow %s: %s cannot be asked what it holds, and records without a common key cannot be matched there", r.flow.Name, resourceName(r.flow.To))
 	}
@@ -113,7 +118,7 @@ func (r *run) closeEnds() {
 
 // withhold keeps the run from writing to its destination: it can only be asked.
 func (r *run) withhold() {
-	r.dest, r.appender = withheld{r.dest}, nil
+	r.dest, r.appender, r.sender = withheld{r.dest}, nil, nil
 }
 
 func (r *run) openLedger() error {

@@ -11,8 +11,8 @@ import (
 
 // hidden are a destination's words without the sensitive values it was sent: it may
 // show them in what it says (promise 10).
-func (d *deliverer) hidden(it *item, words string) string {
-	for c, sensitive := range d.own.Sensitive {
+func (r *run) hidden(it *item, words string) string {
+	for c, sensitive := range r.own.Sensitive {
 		if !sensitive || it.values[c].Missing() {
 			continue
 		}
@@ -25,13 +25,13 @@ func (d *deliverer) hidden(it *item, words string) string {
 
 // hiddenError is an error of a system that was sent changes, without their sensitive
 // values: what stops a system may well name the row it fell over.
-func (d *deliverer) hiddenError(changes []*item, err error) error {
-	if err == nil || !slices.Contains(d.own.Sensitive, true) {
+func (r *run) hiddenError(changes []*item, err error) error {
+	if err == nil || !slices.Contains(r.own.Sensitive, true) {
 		return err
 	}
 	hide := func(text string) string {
 		for _, it := range changes {
-			text = d.hidden(it, text)
+			text = r.hidden(it, text)
 		}
 		return text
 	}

@@ -37,6 +37,22 @@ func LateRecords(l Ledger, due time.Duration, now time.Time) (late Late, err err
 			note(key, intent.Time)
 		}
 	}
+	for after := record.Key(""); ; {
+		page, err := l.Sends(after, sendsPage)
+		if err != nil {
+			return late, fmt.Errorf("look for late records: %w", err)
+		}
+		for i := range page {
+			for k := range page[i].Changes {
+				waits[page[i].Changes[k].Key] = true
+				note(page[i].Changes[k].Key, page[i].First)
+			}
+			after = page[i].Key()
+		}
+		if len(page) < sendsPage {
+			break
+		}
+	}
 	for o, err := range allOpen(l) {
 		if err != nil {
 			return late, fmt.Errorf("look for late records: %w", err)

@@ -70,6 +70,10 @@ type OpenRecord struct {
 	Attempts  int
 	Sent      time.Time // when the destination refused it last; zero: it was stopped before it was sent
 	By, Why   string    // who released it, and what they said
+
+	// Doubt is what was sent of a record that is in doubt, kept to be settled by a
+	// person. Row is the newest version there is: where that is another, it waits (R9).
+	Doubt *SendIntent
 }
 
 // JournalRow is one settled batch, or a run of batches in which nothing changed:
@@ -183,10 +187,12 @@ type Settlement struct {
 	ToIDs    []Identifier     // ids of the destination resource, in key order
 	Position *record.Position // of Journal.Part
 	Mark     *string
-	Intent   *Intent      // of the batches that come next; every settlement closes the intent before
-	Suspects []Suspects   // records of other flows that their flows have to look at
-	Examined []record.Key // suspects of this flow that it looked at
-	Header   *Header      // all of it but Mark, Known, Journal, Read and Counts, which the ledger keeps itself
+	Intent   *Intent       // of the batches that come next; every settlement closes the intent before
+	Sends    []*SendIntent // messages to be sent, or with what became known of them since: put
+	Sent     []record.Key  // first keys of messages of which all is settled
+	Suspects []Suspects    // records of other flows that their flows have to look at
+	Examined []record.Key  // suspects of this flow that it looked at
+	Header   *Header       // all of it but Mark, Known, Journal, Read and Counts, which the ledger keeps itself
 }
 
 // Ledger is the durable memory of one flow. It is safe for one writer and many readers.
@@ -204,6 +210,8 @@ type Ledger interface {
 	OpenAt(keys []record.Key, opens []OpenRecord) error
 	// Intent returns the open intent, or nil.
 	Intent() (*Intent, error)
+	// Sends returns at most limit messages that are kept, whose keys come after the given one.
+	Sends(after record.Key, limit int) ([]SendIntent, error)
 	// Settle makes settlements durable, one behind the other, all of them or nothing.
 	// After an error nobody knows which: the process must end and read again.
 	Settle(...*Settlement) error

@@ -109,6 +109,8 @@ func (o *overlay) OpenAt(keys []record.Key, opens []OpenRecord) error {
 
 func (o *overlay) Intent() (*Intent, error) { return nil, nil }
 
+func (o *overlay) Sends(record.Key, int) ([]SendIntent, error) { return nil, nil }
+
 // Settle keeps the settlements in memory only.
 func (o *overlay) Settle(all ...*Settlement) error {
 	o.mu.Lock()
@@ -185,6 +187,7 @@ func (unwritten) Position(string) (record.Position, error)          { return "",
 func (unwritten) Positions() (map[string]record.Position, error)    { return nil, nil }
 func (unwritten) Opens(record.Key, int) ([]OpenRecord, error)       { return nil, nil }
 func (unwritten) Intent() (*Intent, error)                          { return nil, nil }
+func (unwritten) Sends(record.Key, int) ([]SendIntent, error)       { return nil, nil }
 func (unwritten) Journal(uint64, int) ([]JournalRow, error)         { return nil, nil }
 func (unwritten) Entries(record.Key, int) ([]KeyEntry, error)       { return nil, nil }
 func (unwritten) Base() (Base, error)                               { return Base{}, nil }

@@ -174,7 +174,7 @@ func (r *run) keepPass(err error) {
 
 // goneKey returns the key of an entry whose record is not in the source any more.
 func (d *decider) goneKey(e *KeyEntry) (record.Key, bool) {
-	gone := e.Key != "" && e.Key[0] == keyedSpace && e.Entry.Delivered &&
+	gone := e.Key != "" && e.Key[0] == keyedSpace && e.Entry.Delivered && e.Entry.Outcome != InDoubt &&
 		e.Entry.Pass != d.header.Pass && !d.pass.present.has(e.Entry.Number)
 	return e.Key, gone
 }

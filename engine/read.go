@@ -287,6 +287,9 @@ func (rd *reader) dueAgain(o *OpenRecord) bool {
 	if len(o.Key) == 0 || o.Key[0] == unitSpace {
 		return false // a refused unit is judged when its part is read
 	}
+	if o.inDoubt() {
+		return false // it is resolved, or a person does that
+	}
 	if _, unknown := rd.intents[o.Key]; unknown && rd.chosen == nil {
 		return true // R5
 	}

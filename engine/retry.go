@@ -74,7 +74,9 @@ func (q *question) ask(ctx context.Context, f func() error) error {
 		if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
 			return err
 		}
-		if err == nil {
+		if settled, ok := errors.AsType[*settledError](err); ok && alone != nil {
+			return q.failed(attempt, alone, settled.error)
+		} else if err == nil || ok {
 			return nil
 		}
 		if q.askedToEnd() {

@@ -166,6 +166,8 @@ type run struct {
 	finder     connectors.Finder   // nil: the destination cannot be asked
 	appender   connectors.Appender // nil: its effects are not undone by cutting back
 	replaces   bool                // an update carries all of a record
+	sender     connectors.Sender   // nil: its effects are repeated, or undone
+	sentTo     []string            // the columns that are sent, in their order
 	first      string              // the flow's first name: references are made of it
 	shape      record.Hash         // of the columns fingerprints speak of
 	versioned  bool                // this source owns the version of a record
@@ -221,16 +223,20 @@ func (r *run) runStages(ctx context.Context) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
+	deliverer := &deliverer{run: r, judge: newJudge(r)}
+	if err := deliverer.resolveSends(ctx); err != nil {
+		return err
+	}
 	// Batches on their way are finished when ctx ends, unless they wait for a system
 	// that is down; an error ends them all.
 	work, workCtx := errgroup.WithContext(context.WithoutCancel(ctx))
 	ctx, r.stopReading = context.WithCancel(ctx)
 	defer r.stopReading()
 	defer context.AfterFunc(workCtx, r.stopReading)()
-	judged, decided := make(chan *batch, ahead), make(chan *batch, ahead)
-	announced, applied := make(chan *batch, openBatches), make(chan *settling, openBatches)
+	most := r.mostOpen()
+	judged, decided := make(chan *batch, ahead), make(chan *batch, max(ahead, most/openBatches))
+	announced, applied := make(chan *batch, most), make(chan *settling, most)
 	settler := &settler{run: r, in: decided, announced: announced, applied: applied, first: r.header, left: r.unknown}
-	deliverer := &deliverer{run: r, judge: newJudge(r)}
 	var uncertain atomic.Pointer[error]
 	stage := func(f func() error) {
 		f = r.stage(f)
@@ -244,7 +250,13 @@ func (r *run) runStages(ctx context.Context) error {
 	}
 	stage(func() error { return r.read(ctx, workCtx, judged) })
 	stage(func() error { return r.decideAll(workCtx, judged, decided) })
-	stage(func() error { return deliverer.deliverAll(workCtx, announced, applied) })
+	sent := announced
+	if r.sender != nil {
+		sent = make(chan *batch, most)
+		deliverer.courier = r.newCourier(workCtx)
+		stage(func() error { return deliverer.courier.sendAll(workCtx, announced, sent) })
+	}
+	stage(func() error { return deliverer.deliverAll(workCtx, sent, applied) })
 	stage(func() error {
 		defer r.inflight.close()
 		return settler.settleAll(workCtx)

@@ -99,6 +99,13 @@ func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception
 // settleItem updates the item's entry and reports whether it changed.
 func (d *deliverer) settleItem(b *batch, it *item, s *Settlement) (changed bool, told []Exception) {
 	e := &it.entry
+	switch {
+	case it.behind:
+		d.waitBehind(b, it, s)
+		return true, nil
+	case it.sent != nil && it.open.inDoubt():
+		return d.settleDoubt(b, it, s)
+	}
 	switch it.outcome {
 	case Deleted:
 		e.forgetDelivered(Deleted)
@@ -144,34 +151,40 @@ func closedAs(it *item) string {
 }
 
 // delivered makes the entry say what the destination has now.
-func (d *deliverer) delivered(it *item) {
+func (r *run) delivered(it *item) {
 	e := &it.entry
+	if it.becomes != nil {
+		number, journal := e.Number, e.Journal
+		*e = *it.becomes
+		e.Number, e.Journal = number, journal
+		return
+	}
 	e.keepRelease(it)
 	e.Outcome, e.Delivered, e.Stopped, e.Refused = it.outcome, true, record.Fingerprint{}, record.Fingerprint{}
-	before, sameShape := e.Hashes, e.Shape == d.shape && len(e.Hashes) == len(it.hashes)
-	e.Fingerprint, e.Shape = it.print, d.shape
+	before, sameShape := e.Hashes, e.Shape == r.shape && len(e.Hashes) == len(it.hashes)
+	e.Fingerprint, e.Shape = it.print, r.shape
 	e.Hashes, e.Shown = it.hashes, nil
 	if sameShape {
-		d.keepUntouched(e, before)
+		r.keepUntouched(e, before)
 	}
 	if it.conflict != nil {
 		e.Shown = it.conflict.shown
 	}
 	e.endForeignRelease()
-	if d.versioned {
-		e.Version = it.record[d.flow.From.Entity.Version]
+	if r.versioned {
+		e.Version = it.record[r.flow.From.Entity.Version]
 	}
 }
 
 // keepUntouched keeps what was delivered before of the columns that this delivery
 // left as they were.
-func (d *deliverer) keepUntouched(e *Entry, before []record.Hash) {
+func (r *run) keepUntouched(e *Entry, before []record.Hash) {
 	k := -1
-	for c, update := range d.own.Update {
+	for c, update := range r.own.Update {
 		if !update {
 			continue
 		}
-		if k++; d.untouched(e.Hashes[k], c) {
+		if k++; r.untouched(e.Hashes[k], c) {
 			e.Hashes[k] = before[k]
 		}
 	}
@@ -234,6 +247,9 @@ func (d *deliverer) openRecord(it *item, before *OpenRecord) *OpenRecord {
 	}
 	if it.refused {
 		open.Sent = now
+	}
+	if it.outcome == InDoubt && it.sent != nil {
+		open.Doubt, open.Attempts = it.sent.alone(&it.sent.Changes[it.sentAs]), it.sent.Attempts
 	}
 	if rule := it.verdict.Rule; open.Outcome == Held && rule != nil && rule.Within > 0 {
 		open.Until = open.Ruled.Add(rule.Within)

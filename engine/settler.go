@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"slices"
 
+	"headgate/connectors"
 	"headgate/engine/record"
 )
 
-// openBatches is how many batches are announced at most: one that is settled, one
-// that is applied meanwhile, and the next one.
+// openBatches is how many batches are announced at most for each that is on its way:
+// one that is settled, one that is applied meanwhile, and the next one.
 const openBatches = 3
 
 // settler stands between the decider and the deliverer and is the only writer of
@@ -32,7 +33,8 @@ type settler struct {
 	atLimit   bool             // the run has ended, and all of it came by
 	tripped   *batch           // the batch the guard stopped
 	failure   error            // why nothing more is announced
-	left      *Intent          // of the run before: what of it was not looked up yet (R5)
+	lots      lots
+	left      *Intent // of the run before: what of it was not looked up yet (R5)
 }
 
 // settling is a batch whose effects are done and whose settlement is due.
@@ -63,7 +65,7 @@ func (s *settler) settleAll(ctx context.Context) error {
 // transaction.
 func (s *settler) wait() (done []*settling, more bool) {
 	in := s.in
-	if len(s.open) > 0 {
+	if s.onTheirWay() >= s.inFlight() {
 		in = nil
 	}
 	select {
@@ -91,7 +93,7 @@ func (s *settler) another() *settling {
 
 // takeReady takes the batches that are decided already.
 func (s *settler) takeReady() {
-	for s.in != nil && len(s.open)+len(s.next) < openBatches {
+	for s.in != nil && s.mayAnnounce() {
 		select {
 		case b, more := <-s.in:
 			s.take(b, more)
@@ -121,9 +123,60 @@ func (s *settler) take(b *batch, more bool) {
 		}
 		s.final, s.atLimit = b.final, b.atLimit
 		b.changes = b.changed()
-		b.intent = s.intentOf(b)
+		if b.intent = s.intentOf(b); s.sender != nil && len(b.changes) > 0 {
+			if s.failure = s.prepare(b); s.failure != nil {
+				s.in = nil
+				return
+			}
+		}
 		s.next = append(s.next, b)
 	}
+}
+
+// onTheirWay counts what was announced and did not come back: batches, or messages
+// where there are some.
+func (s *settler) onTheirWay() (n int) {
+	for _, b := range s.open {
+		n += max(len(b.parcels), 1)
+	}
+	return n
+}
+
+// mayAnnounce reports whether one more batch may be announced: as many as there is
+// room for, or, of those whose messages are sent on their own, as keep the courier
+// busy. Where nothing settles an unknown answer, no more is announced than is sent at
+// once: after a crash all of it is in doubt.
+func (s *settler) mayAnnounce() bool {
+	if s.sender == nil {
+		return len(s.open)+len(s.next) < openBatches
+	}
+	most, messages := s.mostOpen(), 0
+	for _, b := range slices.Concat(s.open, s.next) {
+		messages += len(b.parcels)
+	}
+	if s.sender.Ways(connectors.Create).Unsettled() {
+		most = s.inFlight()
+	}
+	return len(s.open)+len(s.next) < s.mostOpen() && messages < most
+}
+
+// keepAnswers makes durable what is known of messages whose batches are not settled: a
+// run that ended with an error loses no answer, and no message that never left stays.
+func (s *settler) keepAnswers() error {
+	settlement := &Settlement{Intent: s.intent()}
+	for _, b := range s.open {
+		for _, p := range b.parcels {
+			if p.begun {
+				settlement.Sends = append(settlement.Sends, p.SendIntent)
+			} else {
+				settlement.Sent = append(settlement.Sent, p.Key())
+			}
+		}
+	}
+	if len(settlement.Sends)+len(settlement.Sent) == 0 {
+		return nil
+	}
+	return s.commit(settlement)
 }
 
 func (s *settler) checkRoom() error {
@@ -162,16 +215,18 @@ func (s *settler) settle(done []*settling) error {
 	settlements := make([]*Settlement, 0, openBatches)
 	for _, one := range done {
 		s.resolve(one.batch)
+		one.settlement.Sent = one.batch.sentKeys()
 		settlements = append(settlements, one.settlement)
 	}
-	intent := s.intent()
+	intent, sends := s.intent(), sends(s.next)
 	if len(done) == 0 {
-		if intent == nil {
+		if intent == nil && len(sends) == 0 {
 			return nil
 		}
 		settlements = append(settlements, &Settlement{})
 	}
-	settlements[len(settlements)-1].Intent = intent
+	last := settlements[len(settlements)-1]
+	last.Intent, last.Sends = intent, sends
 	if !s.began {
 		settlements[0].Header, s.began = &s.first, true
 	}
@@ -243,7 +298,7 @@ func (s *settler) resolve(b *batch) {
 func (s *settler) end(ctx context.Context) error {
 	switch {
 	case len(s.open) > 0:
-		return nil
+		return s.keepAnswers()
 	case s.failure != nil:
 		return s.failure
 	case s.tripped != nil: // nothing of that batch becomes durable

@@ -291,6 +291,9 @@ type Batch struct {
 	Size   int
 	Pause  time.Duration
 	PerRun int // records; 0: no limit
+	// InFlight is how many messages to a destination that is sent each record on its
+	// own are on their way at a time.
+	InFlight int
 }
 
 // Guard limits what one run may do.

@@ -30,6 +30,7 @@ type book struct {
 	positions map[string]record.Position
 	journal   []engine.JournalRow
 	intent    *engine.Intent
+	sends     map[record.Key]engine.SendIntent
 	suspects  map[record.Key]bool
 }
 
@@ -45,6 +46,7 @@ func newBook() *book {
 	return &book{
 		entries: make(map[record.Key]engine.Entry), opens: make(map[record.Key]engine.OpenRecord),
 		positions: make(map[string]record.Position), suspects: make(map[record.Key]bool),
+		sends: make(map[record.Key]engine.SendIntent),
 	}
 }
 
@@ -188,6 +190,15 @@ func (l *ledger) Intent() (intent *engine.Intent, err error) {
 	return intent, nil
 }
 
+func (l *ledger) Sends(after record.Key, limit int) (all []engine.SendIntent, err error) {
+	l.read(func(b *book) {
+		for _, key := range pageOf(b.sends, after, limit) {
+			all = append(all, cloneSend(b.sends[key]))
+		}
+	})
+	return all, nil
+}
+
 func (l *ledger) Journal(after uint64, limit int) (rows []engine.JournalRow, err error) {
 	l.read(func(b *book) {
 		from := min(int(after), len(b.journal))
@@ -276,6 +287,12 @@ func (b *book) settle(s *engine.Settlement) error {
 		b.opens[s.Open[i].Key] = cloneOpen(s.Open[i])
 	}
 	b.intent = cloneIntent(s.Intent)
+	for _, key := range s.Sent {
+		delete(b.sends, key)
+	}
+	for _, send := range s.Sends {
+		b.sends[send.Key()] = cloneSend(*send)
+	}
 	return nil
 }
 
@@ -343,7 +360,25 @@ func cloneEntry(e engine.Entry) engine.Entry {
 
 func cloneOpen(o engine.OpenRecord) engine.OpenRecord {
 	o.Row, o.Columns = slices.Clone(o.Row), slices.Clone(o.Columns)
+	if o.Doubt != nil {
+		doubt := cloneSend(*o.Doubt)
+		o.Doubt = &doubt
+	}
 	return o
+}
+
+func cloneSend(s engine.SendIntent) engine.SendIntent {
+	s.Bytes, s.Changes = slices.Clone(s.Bytes), slices.Clone(s.Changes)
+	for i := range s.Changes {
+		c := &s.Changes[i]
+		c.Find, c.Sent, c.SentTo = slices.Clone(c.Find), slices.Clone(c.Sent), slices.Clone(c.SentTo)
+		c.Row, c.Columns, c.Becomes = slices.Clone(c.Row), slices.Clone(c.Columns), cloneEntry(c.Becomes)
+		if c.Answer != nil {
+			answer := *c.Answer
+			c.Answer = &answer
+		}
+	}
+	return s
 }
 
 func cloneIntent(i *engine.Intent) *engine.Intent {

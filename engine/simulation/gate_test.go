@@ -103,6 +103,10 @@ func (l *gatedLedger) Intent() (*engine.Intent, error) {
 	return got(l.gate, "ledger.intent", l.Ledger.Intent)
 }
 
+func (l *gatedLedger) Sends(after record.Key, limit int) ([]engine.SendIntent, error) {
+	return got(l.gate, "ledger.sends", func() ([]engine.SendIntent, error) { return l.Ledger.Sends(after, limit) })
+}
+
 func (l *gatedLedger) Settle(all ...*engine.Settlement) error {
 	return l.gate("ledger.settle", func() error { return l.Ledger.Settle(all...) })
 }

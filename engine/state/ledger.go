@@ -16,6 +16,7 @@ var (
 	positionsBucket = []byte("positions")
 	journalBucket   = []byte("journal")
 	suspectsBucket  = []byte("suspects")
+	intentsBucket   = []byte("intents")
 	headerKey       = []byte("header")
 	intentKey       = []byte("intent")
 )
@@ -196,20 +197,30 @@ func (l *ledger) decodeOpen(k, v []byte) (engine.OpenRecord, error) {
 	if err != nil {
 		return engine.OpenRecord{}, l.damaged("open", k, err)
 	}
+	var doubt *engine.SendIntent
+	if len(s.Doubt) > 0 {
+		if doubt, err = decodeSend(s.Doubt); err != nil {
+			return engine.OpenRecord{}, l.damaged("open", k, err)
+		}
+	}
 	return engine.OpenRecord{
 		Key: record.Key(k), Outcome: s.Outcome, Exception: s.Exception, Part: s.Part, Where: s.Where, Row: row, Columns: s.Columns,
 		Broken: s.Broken, Damage: s.Damage, Digest: s.Digest, Code: s.Code, Rule: s.Rule,
 		Since: timeOf(s.Since), Ruled: timeOf(s.Ruled), Until: timeOf(s.Until), Sent: timeOf(s.Sent), Missing: timeOf(s.Missing),
-		Attempts: s.Attempts, By: s.By, Why: s.Why,
+		Attempts: s.Attempts, By: s.By, Why: s.Why, Doubt: doubt,
 	}, nil
 }
 
 func encodeOpen(o *engine.OpenRecord) ([]byte, error) {
+	var doubt []byte
+	if o.Doubt != nil {
+		doubt = sealedSend(o.Doubt)
+	}
 	return sealedJSON(storedOpen{
 		Outcome: o.Outcome, Exception: o.Exception, Part: o.Part, Where: o.Where, Row: record.AppendRow(nil, o.Row), Columns: o.Columns,
 		Broken: o.Broken, Damage: o.Damage, Digest: o.Digest, Code: o.Code, Rule: o.Rule,
 		Since: nanosOf(o.Since), Ruled: nanosOf(o.Ruled), Until: nanosOf(o.Until), Sent: nanosOf(o.Sent), Missing: nanosOf(o.Missing),
-		Attempts: o.Attempts, By: o.By, Why: o.Why,
+		Attempts: o.Attempts, By: o.By, Why: o.Why, Doubt: doubt,
 	})
 }
 

@@ -37,7 +37,7 @@ func (l *ledger) Settle(all ...*engine.Settlement) error {
 func (l *ledger) settle(tx *bolt.Tx, b *bolt.Bucket, h *engine.Header, s *engine.Settlement) error {
 	l.takeHeader(h, s)
 	steps := []func(*bolt.Bucket, *engine.Header, *engine.Settlement) error{
-		l.putJournal, l.putEntries, l.putOpens, l.putIntent,
+		l.putJournal, l.putEntries, l.putOpens, l.putIntent, l.putSends,
 	}
 	for _, step := range steps {
 		if err := step(b, h, s); err != nil {

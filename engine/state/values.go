@@ -256,6 +256,7 @@ type storedOpen struct {
 	Until, Sent, Missing   int64 `json:",omitempty"`
 	Attempts               int
 	By, Why                string `json:",omitempty"`
+	Doubt                  []byte `json:",omitempty"` // a sealed message
 }
 
 // nanosOf is a time as it is kept, 0 for none.

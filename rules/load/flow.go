@@ -77,11 +77,12 @@ func (l *loader) flowSettings(b *block, f *rules.Flow) {
 	if w, ok := b.word("on_conflict", "overwrite", "hold", "accept"); ok {
 		f.OnConflict = map[string]rules.OnConflict{"overwrite": rules.Overwrite, "hold": rules.HoldConflict, "accept": rules.AcceptConflict}[w]
 	}
-	f.Batch = rules.Batch{Size: defaultBatchSize}
+	f.Batch = rules.Batch{Size: defaultBatchSize, InFlight: 1}
 	if bb := b.one("batch"); bb != nil {
 		f.Batch.Size = bb.whole("size", defaultBatchSize, 1)
 		f.Batch.Pause = bb.duration("pause", time.Duration(0))
 		f.Batch.PerRun = bb.whole("per_run", 0, 1)
+		f.Batch.InFlight = bb.whole("in_flight", 1, 1)
 		bb.done()
 	}
 	l.guard(b, &f.Guard)

@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"headgate/connectors"
+	"headgate/engine/record"
+	"headgate/rules"
+)
+
+// The codes of what is in doubt.
+const (
+	lostAnswer  = "unknown_answer" // the answer was lost, and nothing settles that
+	overWindow  = "unknown_window" // the key of idempotency is not known any more
+	severalRows = "several_rows"   // the look-up found more than one
+	notDone     = "not_done"       // it is not in doubt: it was found not done, and is sent anew
+)
+
+// uniqueCode is the code of a refusal that says that the record is there.
+const uniqueCode = "unique"
+
+// lost notes that an attempt has no answer.
+func (p *parcel) lost(now time.Time) {
+	if !p.unknown {
+		p.Attempts++
+	}
+	p.unknown, p.repeated, p.Last = true, true, now
+}
+
+// doubtNo keeps a refusal that proves nothing by itself.
+func (p *parcel) doubtNo(i int, no *Answer) {
+	if p.noes == nil {
+		p.noes = make(map[int]*Answer)
+	}
+	p.noes[i] = no
+}
+
+// proven notes that no attempt so far did anything: what was refused is refused.
+func (p *parcel) proven() {
+	p.unknown = false
+	for i, no := range p.noes {
+		if p.Changes[i].Answer == nil {
+			p.Changes[i].Answer = no
+		}
+	}
+}
+
+// isProof reports whether a refusal behind an unknown answer says that the record was
+// not written: the key of idempotency is answered as it was the first time; else a
+// look-up has to tell. That a record is there is never a no.
+func (c *courier) isProof(p *parcel, receipt *connectors.Receipt) bool {
+	ways := p.ways(c.sender)
+	switch {
+	case ways.Find && receipt.Code == uniqueCode:
+		return false
+	case p.unknown:
+		return p.inWindow(ways.Window, c.now()) && receipt.Code != uniqueCode
+	}
+	return true // a look-up said that no attempt before had done anything
+}
+
+// settleUnknown settles what nobody answered, by the best way there is. Where the
+// parcel has answers to all then, nothing is sent any more; else it is sent again.
+func (c *courier) settleUnknown(ctx context.Context, p *parcel) error {
+	ways := p.ways(c.sender)
+	sameAgain := p.noes == nil // to be refused once more proves no more
+	switch {
+	case ways.Repeat && sameAgain, sameAgain && p.inWindow(ways.Window, c.now()):
+		return nil
+	case ways.Find && c.finder != nil:
+		return c.lookUp(ctx, p, ways.Lag)
+	case ways.Double && sameAgain:
+		c.log.Warn("sent again, though it may double: on_unknown = retry", "reference", p.Changes[0].Reference)
+		return nil
+	}
+	code := lostAnswer
+	if ways.Window > 0 {
+		code = overWindow
+	}
+	c.doubt(p, code, nil)
+	return nil
+}
+
+// lookUp asks the destination for what it was sent. What is there was done; that it is
+// not there counts only after the destination's lag and our own timeout (R8).
+func (c *courier) lookUp(ctx context.Context, p *parcel, lag time.Duration) error {
+	if err := c.lookOnce(ctx, p, false); err != nil || p.answered() {
+		return err
+	}
+	if err := c.awaitLag(p, lag); err != nil {
+		return err
+	}
+	if err := c.lookOnce(ctx, p, true); err != nil || p.answered() {
+		return err
+	}
+	if p.proven(); p.partly() {
+		c.sendAnew(p) // the message carries what was done, too
+	}
+	return nil
+}
+
+// awaitLag waits until absence counts, and lets other messages have the slot.
+func (c *courier) awaitLag(p *parcel, lag time.Duration) error {
+	now := c.now()
+	since := p.Last
+	if since.IsZero() || since.After(now) {
+		since = now
+	}
+	wait := since.Add(lag + c.flow.To.Connector.Timeout).Sub(now)
+	if wait <= 0 {
+		return nil
+	}
+	c.log.Info("an answer was lost: it is looked up again when that counts", "reference", p.Changes[0].Reference, "wait", wait)
+	c.leave()
+	err := c.sleep(c.waits, wait+c.engine.jitter(wait/10))
+	c.slots <- struct{}{}
+	if err != nil {
+		return err
+	}
+	return c.engine.MayAsk(c.flow.To.Connector)
+}
+
+// lookOnce asks once. Absence counts where it is late.
+func (c *courier) lookOnce(ctx context.Context, p *parcel, late bool) error {
+	var query connectors.Query
+	var asked []int
+	for i := range p.Changes {
+		if x := &p.Changes[i]; x.Answer == nil {
+			asked = append(asked, i)
+			query.Keys, query.References, query.IDs = append(query.Keys, x.Find), append(query.References, x.Reference), append(query.IDs, x.ID)
+		}
+	}
+	found, err := c.finder.Find(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows := make([][]connectors.Found, len(asked))
+	for _, f := range found {
+		rows[f.At] = append(rows[f.At], f)
+	}
+	for k, i := range asked {
+		c.judgeFound(p, &p.Changes[i], rows[k], late)
+	}
+	return nil
+}
+
+// judgeFound answers a change by what the look-up found, where that is proof.
+func (c *courier) judgeFound(p *parcel, x *ChangeIntent, rows []connectors.Found, late bool) {
+	switch {
+	case len(rows) > 1:
+		x.Answer = &Answer{Status: connectors.Unknown, Code: severalRows, Words: fmt.Sprintf("the look-up finds %d records", len(rows))}
+	case x.Op == connectors.Delete:
+		if len(rows) == 0 && late {
+			x.Answer = &Answer{Status: connectors.Applied}
+		}
+	case len(rows) == 0:
+	case c.shows(rows[0].Write, x):
+		x.Answer = &Answer{Status: connectors.Applied, ID: c.destinationID(rows[0].Returning)}
+	case x.Op == connectors.Create && late:
+		// It is there, and not as it was sent: what is to be done is for the decider.
+		x.Answer = &Answer{Status: connectors.Untried, ID: c.destinationID(rows[0].Returning)}
+	}
+}
+
+// shows reports whether a row shows all that was sent.
+func (c *courier) shows(row record.Row, x *ChangeIntent) bool {
+	compared := false
+	for i, name := range x.SentTo {
+		at := slices.Index(c.sentTo, name)
+		if at < 0 || i >= len(x.Sent) || x.Sent[i].IsAbsent() {
+			continue
+		}
+		if compared = true; !sameValue(x.Sent[i], row[at]) {
+			return false
+		}
+	}
+	return compared
+}
+
+// sendAnew leaves what was found not done to the next run, which sends it alone.
+func (c *courier) sendAnew(p *parcel) {
+	for i := range p.Changes {
+		if p.Changes[i].Answer == nil {
+			p.Changes[i].Answer = &Answer{Status: connectors.Untried}
+		}
+	}
+}
+
+// doubt leaves all that has no answer to a person.
+func (c *courier) doubt(p *parcel, code string, why error) {
+	words := "the answer was lost, and nothing tells whether " + c.summary.To + " has it"
+	if code == overWindow {
+		words = "the answer was lost, and " + c.summary.To + " does not know the message any more"
+	}
+	if why != nil {
+		words += ": " + why.Error()
+	}
+	for i := range p.Changes {
+		if p.Changes[i].Answer == nil {
+			p.Changes[i].Answer = &Answer{Status: connectors.Unknown, Code: code, Words: c.hidden(p.items[i], words)}
+		}
+	}
+}
+
+func (c *courier) destinationID(returning record.Row) record.Value {
+	if c.flow.To.ID == nil || len(returning) == 0 {
+		return record.Value{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.worker.DestinationID(returning)
+}
+
+// take gives an item the answer to its change.
+func (r *run) take(it *item, a *Answer) {
+	switch a.Status {
+	case connectors.Applied, connectors.Same:
+		if !a.ID.Missing() {
+			it.toID = a.ID
+		}
+		if a.Status == connectors.Same {
+			it.outcome, it.asked = Unchanged, true
+		}
+	case connectors.Refused:
+		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: a.Code, Message: r.summary.To + " refused it: " + a.Words})
+		it.outcome, it.answer, it.refused = Rejected, a.Code+": "+a.Words, true
+		if it.waited != nil {
+			it.waitOn()
+		}
+	case connectors.Untried:
+		it.verdict, it.outcome = heldFor(notDone, "it was sent, and was found not done as it was sent: the next run sends it anew"), Held
+		if !a.ID.Missing() {
+			it.toID = a.ID
+		}
+	case connectors.Unknown:
+		it.verdict, it.outcome = heldFor(a.Code, a.Words), InDoubt
+	}
+}
+
+func heldFor(code, message string) rules.Verdict {
+	return rules.Verdict{Severity: rules.Hold, Failures: []record.Reason{{Stage: record.StageDestination, Code: code, Message: message}}}
+}
