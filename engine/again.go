@@ -142,7 +142,7 @@ func (s *settler) endAgain(ctx context.Context) error {
 	if !s.settled {
 		return nil
 	}
-	settlement, none := &Settlement{}, ""
+	settlement, none := &Settlement{Intent: s.left}, "" // others of the run before were not looked up (R5)
 	if s.appender != nil && s.header.Ended {
 		finish := func() error { return s.appender.Finish(ctx) }
 		if err := s.retryEffect(ctx, s.flow.To, finish); err != nil {

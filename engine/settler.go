@@ -312,7 +312,7 @@ func (s *settler) end(ctx context.Context) error {
 	case s.final && (s.settled || s.loose || s.header.Sweeping):
 		return s.endPass(ctx)
 	case s.atLimit && (s.settled || s.loose):
-		return s.endRun(&Settlement{})
+		return s.endRun(&Settlement{Intent: s.left})
 	}
 	return nil
 }
