@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench profile fuzz cover kill reload soak proxy simulate
+.PHONY: build test demo bench profile fuzz cover kill reload soak proxy simulate faults variants
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -35,6 +35,14 @@ proxy:
 # The real engine in RUNS worlds that crash and fail; SEED=… tells one of them.
 simulate:
 	HEADGATE_TEST_RUNS=$(or $(RUNS),100000) HEADGATE_TEST_SEED=$(SEED) go test -pgo=off ./engine/simulation -run '^TestSimulate$$' -count=1 -v -timeout 60m
+
+# Each call to the state, the log, a source or a destination fails once, unheard, and for ever.
+faults:
+	HEADGATE_TEST_FAULTS=all bash -o pipefail -c "go test -pgo=off ./engine/simulation -run '^TestFaults$$' -count=1 -v -timeout 30m | grep -vE '^ *(=== |--- PASS)'"
+
+# The engine with one of its rules broken, each caught; VARIANT=… is one of them.
+variants:
+	HEADGATE_TEST_VARIANTS=$(or $(VARIANT),all) bash -o pipefail -c "go test -pgo=off ./engine/simulation -run '^TestVariants$$' -count=1 -v -timeout 60m | grep -v '^ *=== '"
 
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:

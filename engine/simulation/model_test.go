@@ -44,7 +44,7 @@ func (m *model) count(key string) int {
 }
 
 // good reports whether a version passes the rules.
-func good(v int) bool { return v%10 != rejectedDigit && v%10 != heldDigit }
+func good(v int) bool { return v%6 != rejectedRest && v%6 != heldRest }
 
 // allowed reports whether a version may be sent.
 func (m *model) allowed(v int) bool { return good(v) || m.released[v] }
@@ -60,7 +60,7 @@ func (w *world) written(op connectors.Op, row map[string]record.Value) (code, wo
 	if !w.disk.announced(key) {
 		w.problem("%s: version %d was sent before its intent was committed (R1)", key, v)
 	}
-	if v%10 == refusedDigit {
+	if v%6 == refusedRest {
 		return "check", "unlucky quantity"
 	}
 	if !slices.Contains(w.model.versions[key], v) {
@@ -142,7 +142,7 @@ func (w *world) judgeERP() {
 		if row := rows[key]; row != nil {
 			has = int(row[1].Int())
 		}
-		w.judgeItem("the ERP", key, last, has, open, last%10 == refusedDigit)
+		w.judgeItem("the ERP", key, last, has, open, last%6 == refusedRest)
 		if n := w.model.counts[key]; w.setting.depot && n > 0 && rows[key] != nil {
 			if got := rows[key][3].Text(); got != strconv.Itoa(n) {
 				w.problem("%s: the depot counted %d, the ERP has %s", key, n, got)

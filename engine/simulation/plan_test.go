@@ -28,8 +28,8 @@ type plan struct {
 func planOf(seed uint64) plan {
 	r := rand.New(rand.NewPCG(seed, 0))
 	return plan{
-		Seed: seed, Flows: 1 + r.IntN(7), Cursor: r.IntN(2), Batch: 1 + r.IntN(4), Items: 1 + r.IntN(8),
-		Lives: 1 + r.IntN(3), Crashes: r.IntN(3), Faults: r.IntN(4), Changes: r.IntN(8), Acts: r.IntN(3), Reloads: r.IntN(2),
+		Seed: seed, Flows: 1 + r.IntN(7), Cursor: r.IntN(2), Batch: 1 + r.IntN(4), Items: 1 + r.IntN(6),
+		Lives: 1 + r.IntN(3), Crashes: r.IntN(3), Faults: r.IntN(4), Changes: r.IntN(10), Acts: r.IntN(4), Reloads: r.IntN(2),
 	}
 }
 

@@ -46,6 +46,12 @@ func (s *simulation) all() {
 	for life := range s.Lives {
 		s.note("process %d", life+1)
 		s.life(2)
+		for n := range s.Items { // much happens until somebody starts it anew
+			if s.left.Changes > 0 && s.random.IntN(2) == 0 {
+				s.world.sell(n)
+				s.note("the shop sells version %d of %s", s.world.model.last, sku(n))
+			}
+		}
 	}
 	s.calm = true
 	s.note("nothing fails any more")
@@ -102,7 +108,10 @@ func (s *simulation) fateOf(op string) fate {
 	if s.calm {
 		return made
 	}
-	const rate = 40 // one call in so many
+	rate := 40 // one call in so many
+	if strings.HasSuffix(op, "apply") || strings.HasSuffix(op, "settle") {
+		rate = 12 // what is half done is found there
+	}
 	if s.left.Crashes > 0 && s.random.IntN(rate) == 0 {
 		s.left.Crashes--
 		return []fate{killed, undone}[s.random.IntN(2)]
@@ -121,19 +130,8 @@ func (p *process) happen() {
 		return
 	}
 	const rate = 12
-	if s.left.Changes > 0 && s.random.IntN(rate) == 0 {
-		s.left.Changes--
-		n := s.random.IntN(s.Items + 1) // one more than there are: items that come late
-		switch s.random.IntN(4) {
-		case 0:
-			s.world.stock(n)
-			s.note("the depot counts %d of %s", s.world.model.counts[sku(n)], sku(n))
-		case 1:
-			s.world.remark(s.random)
-		default:
-			s.world.sell(n)
-			s.note("the shop sells version %d of %s", s.world.model.last, sku(n))
-		}
+	if s.random.IntN(rate) == 0 {
+		s.change(s.random.IntN(2))
 	}
 	if s.left.Acts > 0 && s.random.IntN(rate) == 0 {
 		s.left.Acts--
@@ -144,5 +142,23 @@ func (p *process) happen() {
 		s.world.setting.size = 1 + s.random.IntN(4)
 		s.note("reload: batches of %d", s.world.setting.size)
 		p.engine.Apply(s.world.ruleset(), s.random.IntN(2) == 0)
+	}
+}
+
+// change lets the systems change some records, as long as the plan has changes left.
+func (s *simulation) change(times int) {
+	for ; times >= 0 && s.left.Changes > 0; times-- {
+		s.left.Changes--
+		n := s.random.IntN(s.Items + 1) // one more than there are: items that come late
+		switch s.random.IntN(6) {
+		case 0:
+			s.world.stock(n)
+			s.note("the depot counts %d of %s", s.world.model.counts[sku(n)], sku(n))
+		case 1:
+			s.world.remark(s.random)
+		default:
+			s.world.sell(n)
+			s.note("the shop sells version %d of %s", s.world.model.last, sku(n))
+		}
 	}
 }

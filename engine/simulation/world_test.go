@@ -14,11 +14,11 @@ import (
 	"headgate/rules/load"
 )
 
-// What becomes of a version is seen from its last digit.
+// What becomes of a version is seen from what it leaves when it is divided by six.
 const (
-	rejectedDigit = 7 // a rule rejects it
-	heldDigit     = 8 // a rule holds it, until a person lets it pass
-	refusedDigit  = 3 // the ERP refuses it
+	rejectedRest = 2 // a rule rejects it
+	heldRest     = 3 // a rule holds it, until a person lets it pass
+	refusedRest  = 4 // the ERP refuses it
 )
 
 const systems = `
@@ -236,10 +236,10 @@ func (w *world) sell(n int) {
 
 // kindOf is what the rules see of a version.
 func kindOf(v int) string {
-	switch v % 10 {
-	case rejectedDigit:
+	switch v % 6 {
+	case rejectedRest:
 		return "bad"
-	case heldDigit:
+	case heldRest:
 		return "odd"
 	}
 	return "fine"
