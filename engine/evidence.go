@@ -38,6 +38,9 @@ func (r *run) exception(b *batch, it *item, attempts int) Exception {
 		Part: b.part.Name, Where: it.where, Batch: r.header.Journal + 1,
 		Ruleset: r.of.set.Digest, Attempts: attempts, Answer: it.answer,
 	}
+	if it.sent != nil && x.Outcome == InDoubt {
+		x.Sent, x.Reference = clipText(it.sent.Text), it.sent.Changes[it.sentAs].Reference
+	}
 	if len(it.verdict.Failures) > 1 {
 		x.Failures = it.verdict.Failures
 	}

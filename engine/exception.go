@@ -29,6 +29,11 @@ type Exception struct {
 	Attempts int             `json:"attempts,omitempty"`
 	Answer   string          `json:"answer,omitempty"` // the destination's code and words
 
+	// Of what is in doubt: the message that was sent, sensitive values masked, and
+	// headgate's name of the record, to look for it.
+	Sent      string `json:"sent,omitempty"`
+	Reference string `json:"reference,omitempty"`
+
 	// Closed is set on the line that closes the exception: "delivered",
 	// "superseded", "dismissed", "skipped" or "unchanged".
 	Closed string `json:"closed,omitempty"`

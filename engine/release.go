@@ -79,6 +79,8 @@ func waitingAs(l Ledger, exception string) (*OpenRecord, error) {
 // mayRelease refuses what no release can let pass.
 func mayRelease(f *rules.Flow, o *OpenRecord) error {
 	switch {
+	case o.Outcome == InDoubt:
+		return refuse("`headgate exceptions resolve "+o.Exception+"`", "exception %s is in doubt: nobody knows whether the destination has it", o.Exception)
 	case o.Outcome != Held:
 		return refuse("correct it at its source, or mend the rule and `headgate exceptions retry "+o.Exception+"`", "only what a rule holds can be released: exception %s is %s", o.Exception, o.Outcome)
 	case o.Digest != f.Digest:

@@ -177,6 +177,14 @@ func (a *app) printException(lines []engine.Exception) {
 	if x.Raw != "" {
 		a.printf("  raw      %s\n", oneLine(x.Raw))
 	}
+	if x.Reference != "" {
+		a.printf("  known as %s\n", oneLine(x.Reference))
+	}
+	if x.Sent != "" {
+		for i, line := range strings.Split(strings.TrimSpace(x.Sent), "\n") {
+			a.printf("  %s %s\n", pad(map[bool]string{true: "sent"}[i == 0], 8), oneLine(line))
+		}
+	}
 	if x.Answer != "" {
 		a.printf("  answer   %s\n", oneLine(x.Answer))
 	}
@@ -221,6 +229,10 @@ func byWhom(x *engine.Exception) string {
 func nextStep(x *engine.Exception) string {
 	id := x.ID[:min(8, len(x.ID))]
 	switch {
+	case x.Outcome == engine.InDoubt && x.Sent != "":
+		return "look whether the destination has it, then: `headgate exceptions resolve " + id + " --applied --why …`, or `--not-applied` to have it sent as new, or `--send-again` to send the same bytes once more, whatever that doubles"
+	case x.Outcome == engine.Held && x.Reason.Code == "not_done":
+		return "the next run compares it with the destination and delivers it"
 	case x.Outcome == engine.Held:
 		return "it is judged again at every run, and goes on when what it waits for is there; whom its rule names may release it: `headgate exceptions release " + id + " --why …`"
 	case x.Reason.Code == "unit":

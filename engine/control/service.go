@@ -69,6 +69,7 @@ var verbs = map[string]verb{
 	"retry":      acting("retry", (*Service).Retry),
 	"release":    acting("release", (*Service).Release),
 	"dismiss":    acting("dismiss", (*Service).Dismiss),
+	"resolve":    acting("resolve", (*Service).Resolve),
 }
 
 // of makes a verb of a method.
