@@ -145,10 +145,9 @@ func (c *courier) once(ctx context.Context, p *parcel) error {
 	}
 	ways := p.ways(c.sender)
 	if p.partly() && !ways.Repeat && !p.inWindow(ways.Window, c.now()) {
-		c.sendAnew(p)
+		p.sendAnew()
 		return nil
 	}
-	p.begun = true
 	receipts, err := c.sender.Send(ctx, connectors.Message{Changes: p.Carries, Bytes: p.Bytes, Text: p.Text})
 	err = c.hiddenError(p.items, err)
 	if len(receipts) != len(p.Changes) {

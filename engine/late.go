@@ -37,20 +37,13 @@ func LateRecords(l Ledger, due time.Duration, now time.Time) (late Late, err err
 			note(key, intent.Time)
 		}
 	}
-	for after := record.Key(""); ; {
-		page, err := l.Sends(after, sendsPage)
+	for s, err := range allSends(l) {
 		if err != nil {
 			return late, fmt.Errorf("look for late records: %w", err)
 		}
-		for i := range page {
-			for k := range page[i].Changes {
-				waits[page[i].Changes[k].Key] = true
-				note(page[i].Changes[k].Key, page[i].First)
-			}
-			after = page[i].Key()
-		}
-		if len(page) < sendsPage {
-			break
+		for i := range s.Changes {
+			waits[s.Changes[i].Key] = true
+			note(s.Changes[i].Key, s.First)
 		}
 	}
 	for o, err := range allOpen(l) {

@@ -15,10 +15,34 @@ import (
 type parcel struct {
 	*SendIntent
 	items    []*item         // beside Changes
-	begun    bool            // its first byte may have left
 	unknown  bool            // an attempt has no answer: no later "no" makes it one (R7)
 	repeated bool            // there was such an attempt, whatever was found out since
+	ordered  bool            // a person wants it sent, whatever it doubles
 	noes     map[int]*Answer // refusals behind such an attempt, by change: a look-up has to tell
+}
+
+// keep says what is kept of a parcel when its run ends: what is known of it, or that
+// it is unknown. Of one that nothing was done of nothing is: its records come again.
+func (p *parcel) keep(s *Settlement) {
+	switch {
+	case p.unknown || p.answered() || p.ordered:
+		p.Again = p.ordered && !p.unknown && !p.answered()
+	case p.partly():
+		p.sendAnew()
+	default:
+		s.Sent = append(s.Sent, p.Key())
+		return
+	}
+	s.Sends = append(s.Sends, p.SendIntent)
+}
+
+// sendAnew leaves what was found not done to the next run, which sends it alone.
+func (p *parcel) sendAnew() {
+	for i := range p.Changes {
+		if p.Changes[i].Answer == nil {
+			p.Changes[i].Answer = &Answer{Status: connectors.Untried}
+		}
+	}
 }
 
 // partly reports whether some changes of the message have their answers, and others not.

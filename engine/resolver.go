@@ -10,9 +10,6 @@ import (
 	"headgate/engine/record"
 )
 
-// sendsPage is how many messages are looked at at a time.
-const sendsPage = 1000
-
 // resolver settles what a run before this one sent, and did not settle: an answer that
 // is not known yet is unknown (R5). It is done before anything else of those keys.
 type resolver struct {
@@ -44,23 +41,17 @@ func (d *deliverer) resolveSends(ctx context.Context) error {
 
 // load makes a batch of each message, as if it had just been announced.
 func (r *resolver) load() error {
-	for after := record.Key(""); ; {
-		page, err := r.ledger.Sends(after, sendsPage)
+	for s, err := range allSends(r.ledger) {
 		if err != nil {
-			return fmt.Errorf("read what flow %s sent: %w", r.flow.Name, err)
+			return fmt.Errorf("flow %s: %w", r.flow.Name, err)
 		}
-		for i := range page {
-			b, err := r.batch(&page[i])
-			if err != nil {
-				return err
-			}
-			r.batches = append(r.batches, b)
-			after = page[i].Key()
+		b, err := r.batch(&s)
+		if err != nil {
+			return err
 		}
-		if len(page) < sendsPage {
-			return nil
-		}
+		r.batches = append(r.batches, b)
 	}
+	return nil
 }
 
 // batch is what is known of a message, with items that stand for its records.
@@ -77,7 +68,7 @@ func (r *resolver) batch(s *SendIntent) (*batch, error) {
 	if err := r.ledger.OpenAt(keys, opens); err != nil {
 		return nil, fmt.Errorf("look up open records: %w", err)
 	}
-	p := &parcel{SendIntent: s, begun: true, unknown: !s.answered(), repeated: true}
+	p := &parcel{SendIntent: s, unknown: !s.answered(), repeated: true}
 	for i := range s.Changes {
 		it := &b.items[i]
 		r.recall(it, &s.Changes[i])
@@ -142,7 +133,7 @@ func (r *resolver) approve() error {
 		if !p.Again {
 			continue
 		}
-		p.Again, p.unknown = false, false
+		p.Again, p.ordered, p.unknown = false, true, false
 		p.Attempts++
 		settlement.Sends = append(settlement.Sends, p.SendIntent)
 	}
@@ -180,7 +171,7 @@ func (r *resolver) settle(ctx context.Context) error {
 	kept := &Settlement{}
 	for _, b := range r.batches {
 		if !b.answered() {
-			kept.Sends = append(kept.Sends, b.parcels[0].SendIntent)
+			b.parcels[0].keep(kept)
 			continue
 		}
 		b.part = connectors.Part{Name: b.parcels[0].Changes[0].Part}

@@ -161,16 +161,12 @@ func (s *settler) mayAnnounce() bool {
 }
 
 // keepAnswers makes durable what is known of messages whose batches are not settled: a
-// run that ended with an error loses no answer, and no message that never left stays.
+// run that ended with an error loses no answer, and what was not done is not kept.
 func (s *settler) keepAnswers() error {
 	settlement := &Settlement{Intent: s.intent()}
 	for _, b := range s.open {
 		for _, p := range b.parcels {
-			if p.begun {
-				settlement.Sends = append(settlement.Sends, p.SendIntent)
-			} else {
-				settlement.Sent = append(settlement.Sent, p.Key())
-			}
+			p.keep(settlement)
 		}
 	}
 	if len(settlement.Sends)+len(settlement.Sent) == 0 {

@@ -97,7 +97,7 @@ func (c *courier) lookUp(ctx context.Context, p *parcel, lag time.Duration) erro
 		return err
 	}
 	if p.proven(); p.partly() {
-		c.sendAnew(p) // the message carries what was done, too
+		p.sendAnew() // the message carries what was done, too
 	}
 	return nil
 }
@@ -178,15 +178,6 @@ func (c *courier) shows(row record.Row, x *ChangeIntent) bool {
 		}
 	}
 	return compared
-}
-
-// sendAnew leaves what was found not done to the next run, which sends it alone.
-func (c *courier) sendAnew(p *parcel) {
-	for i := range p.Changes {
-		if p.Changes[i].Answer == nil {
-			p.Changes[i].Answer = &Answer{Status: connectors.Untried}
-		}
-	}
 }
 
 // doubt leaves all that has no answer to a person.

@@ -16,6 +16,7 @@ type Report struct {
 	Read       int64    `json:"read"`
 	Entries    int64    `json:"entries"`
 	Open       int64    `json:"open"`
+	Unsettled  int64    `json:"unsettled,omitempty"` // messages without a settled answer
 	Violations []string `json:"violations,omitempty"`
 	Notes      []string `json:"notes,omitempty"`
 }
@@ -23,7 +24,7 @@ type Report struct {
 // Verify audits one ledger (promise 1): in each journal row, rows read are the sum
 // of its outcomes; the intervals of a part follow each other without a gap; totals
 // equal the counters; entries name journal rows there are; open records are the
-// entries whose outcome is open. exceptions, when not nil, are the ids of the
+// entries whose outcome is open; no key is in two messages that are kept. exceptions, when not nil, are the ids of the
 // exceptions of this flow that the log tells of, true where no line closes them.
 func Verify(name string, l Ledger, exceptions map[string]bool) (*Report, error) {
 	v := &verifier{Report: Report{Ledger: name}, ledger: l, positions: make(map[string]record.Position)}
@@ -31,7 +32,7 @@ func Verify(name string, l Ledger, exceptions map[string]bool) (*Report, error) 
 	if v.header, err = l.Header(); err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{v.journal, v.ends, v.entries, func() error { return v.opens(exceptions) }} {
+	for _, step := range []func() error{v.journal, v.ends, v.entries, func() error { return v.opens(exceptions) }, v.sends} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("verify %s: %w", name, err)
 		}
@@ -152,6 +153,9 @@ func (v *verifier) opens(exceptions map[string]bool) error {
 		for i := range page {
 			v.Open++
 			after = page[i].Key
+			if doubt := page[i].Doubt; doubt != nil && (page[i].Outcome != InDoubt || len(doubt.Changes) != 1 || doubt.Key() != after) {
+				v.violate("record %q waits with what was sent of another", after)
+			}
 			open, told := exceptions[page[i].Exception]
 			switch {
 			case exceptions != nil && !told:
@@ -170,6 +174,28 @@ func (v *verifier) opens(exceptions map[string]bool) error {
 	}
 	v.unconfirmed(len(exceptions), "opened")
 	v.unconfirmed(closed, "closed")
+	return nil
+}
+
+// sends looks at the messages that have no settled answer.
+func (v *verifier) sends() error {
+	seen := make(map[record.Key]bool)
+	for s, err := range allSends(v.ledger) {
+		if err != nil {
+			return err
+		}
+		v.Unsettled++
+		for i := range s.Changes {
+			if key := s.Changes[i].Key; seen[key] {
+				v.violate("two messages carry key %q", key)
+			} else {
+				seen[key] = true
+			}
+		}
+	}
+	if v.Unsettled > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("%d messages have no settled answer: the next run resolves them", v.Unsettled))
+	}
 	return nil
 }
 

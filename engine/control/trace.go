@@ -255,6 +255,10 @@ func (t *tracer) sending(f *FlowTrace, l engine.Ledger, key record.Key) error {
 	intent, err := l.Intent()
 	if err == nil && intent != nil && slices.Contains(intent.Keys, key) {
 		f.Sending = intent.Time
+		return nil
+	}
+	if err == nil {
+		f.Sending, err = engine.SendingSince(l, key)
 	}
 	return err
 }
