@@ -24,9 +24,10 @@ profile:
 fuzz:
 	.ci/fuzz $(or $(COUNT),20000x)
 
-# KILLS=200 kills of each import, and of the daemon.
+# KILLS=200 kills of each import, of the daemon, and while an API is written that fails in
+# every way there is; and ORDERS=800 to it without a kill.
 kill:
-	HEADGATE_TEST_KILLS=$(or $(KILLS),200) go test ./cmd/headgate -run Kill -count=1 -v -timeout 60m
+	HEADGATE_TEST_KILLS=$(or $(KILLS),200) HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./cmd/headgate -run "Kill|Misbehaving" -count=1 -v -timeout 60m
 
 # FAULTS=200 connections of each flow that are slow, reset, cut or swallowed.
 proxy:

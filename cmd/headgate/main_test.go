@@ -14,7 +14,8 @@ import (
 // TestMain makes the binary itself a command of the scripts.
 func TestMain(m *testing.M) {
 	testscript.Main(leakless{m}, map[string]func(){
-		"headgate": func() { os.Exit(Main()) },
+		"headgate":  func() { os.Exit(Main()) },
+		"order-api": serveAPI,
 	})
 }
 

@@ -22,21 +22,27 @@ import (
 // there exactly once, whatever an answer that was lost had been about.
 // HEADGATE_TEST_FAULTS says how many connections go wrong.
 
-// badNetwork lies between headgate and a PostgreSQL.
+// badNetwork lies between headgate and a server.
 type badNetwork struct {
 	*operator
 	*wire.Proxy
-	server *pgtest.Server
 	faults int
 	dice   *rand.Rand
 }
 
-func beginBadNetwork(t *testing.T, files ...string) *badNetwork {
-	n := &badNetwork{server: pgtest.Start(t), dice: dice(t), faults: times(t, "HEADGATE_TEST_FAULTS", 20)}
-	n.Proxy = wire.Start(t, wire.Seeded(n.dice.Uint64(), int64(n.faults)), "unix", filepath.Join(n.server.Dir, ".s.PGSQL.5432"))
-	dsn := fmt.Sprintf("host=127.0.0.1 port=%d user=headgate dbname=postgres sslmode=disable", n.Addr().Port)
-	n.operator = &operator{TB: t, dir: t.TempDir(), env: []string{"PROXY_TEST_DSN=" + dsn}}
-	n.copy(files...)
+// worsen puts a bad network before a server, given as net.Dial takes it.
+func (o *operator) worsen(t *testing.T, network, server string) *badNetwork {
+	n := &badNetwork{operator: o, dice: dice(t), faults: times(t, "HEADGATE_TEST_FAULTS", 20)}
+	n.Proxy = wire.Start(t, wire.Seeded(n.dice.Uint64(), int64(n.faults)), network, server)
+	return n
+}
+
+// beginBadNetwork puts one before a PostgreSQL.
+func beginBadNetwork(t *testing.T, server *pgtest.Server, files ...string) *badNetwork {
+	o := &operator{TB: t, dir: t.TempDir()}
+	n := o.worsen(t, "unix", filepath.Join(server.Dir, ".s.PGSQL.5432"))
+	o.env = []string{fmt.Sprintf("PROXY_TEST_DSN=host=127.0.0.1 port=%d user=headgate dbname=postgres sslmode=disable", n.Addr().Port)}
+	o.copy(files...)
 	return n
 }
 
@@ -65,8 +71,9 @@ func (n *badNetwork) through(done int, more func(portion int)) {
 // TestProxyPostgresIn: files into a table that itself would take a line twice.
 func TestProxyPostgresIn(t *testing.T) {
 	t.Parallel()
-	n := beginBadNetwork(t, "testdata/retail/lines.hcl", "testdata/proxy/in.hcl")
-	erp, sent := postgresTillOf(n.server), 0
+	server := pgtest.Start(t)
+	n := beginBadNetwork(t, server, "testdata/retail/lines.hcl", "testdata/proxy/in.hcl")
+	erp, sent := postgresTillOf(server), 0
 	erp.empty(n.operator)
 	const lines = 300 // a portion
 	sales := manySales(n.dice, (3*n.faults+10)*lines)
@@ -90,13 +97,14 @@ func TestProxyPostgresIn(t *testing.T) {
 // TestProxyPostgresOut: a table into files.
 func TestProxyPostgresOut(t *testing.T) {
 	t.Parallel()
-	n := beginBadNetwork(t, "testdata/proxy/out.hcl")
-	n.server.Exec(t, "CREATE TABLE items (no int PRIMARY KEY, text text)")
+	server := pgtest.Start(t)
+	n := beginBadNetwork(t, server, "testdata/proxy/out.hcl")
+	server.Exec(t, "CREATE TABLE items (no int PRIMARY KEY, text text)")
 	n.must(os.Mkdir(n.path("out"), 0o755))
 	const items = 1000 // a portion
 	var want, got []string
 	n.through(exitOK, func(portion int) {
-		n.server.Exec(t, fmt.Sprintf("INSERT INTO items SELECT n, 'item ' || n FROM generate_series(%d, %d) n", portion*items+1, (portion+1)*items))
+		server.Exec(t, fmt.Sprintf("INSERT INTO items SELECT n, 'item ' || n FROM generate_series(%d, %d) n", portion*items+1, (portion+1)*items))
 		for no := portion*items + 1; no <= (portion+1)*items; no++ {
 			want = append(want, fmt.Sprintf("%d item %d", no, no))
 		}
@@ -122,5 +130,27 @@ func TestProxyPostgresOut(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(n.path("out/.*")); len(left) > 0 {
 		t.Errorf("left behind: %s", strings.Join(left, ", "))
+	}
+}
+
+// TestProxyHTTP: files into an API that stores an order twice when it is sent twice,
+// in each of the ways that leave nobody in doubt.
+func TestProxyHTTP(t *testing.T) {
+	t.Parallel()
+	for way, args := range map[string][]string{"lookup": {"-lag", "50ms"}, "key": {"-window", "24h"}} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			o := &operator{TB: t, dir: t.TempDir()}
+			a := o.startAPI(args...)
+			n := o.worsen(t, "tcp", a.address)
+			o.ruleAPI(way, n.Addr().String())
+			const portion = 50
+			orders := 0
+			n.through(exitOK, func(int) {
+				o.orderFile(orders, portion)
+				orders += portion
+			})
+			o.checkOrders(a, way, orders)
+		})
 	}
 }

@@ -1,0 +1,25 @@
+connector "api" {
+  type    = "http"
+  url     = "http://api.invalid"
+  timeout = "400ms"
+
+  auth {
+    bearer = env("API_TOKEN")
+  }
+  retry {
+    attempts = 6
+    backoff  = "1ms"
+    max      = "50ms"
+  }
+
+  resource "orders" {
+    entity = entity.order
+    id     = "row.id"
+
+
+    create {
+      path = "/orders"
+      ok   = "status == 201 && body.id != nil"
+    }
+  }
+}
