@@ -176,6 +176,8 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 		}
 	case d.fromStart && it.stopped() && !seen:
 		d.stop(it, it.verdict, now)
+	case same && !it.stopped() && e.Stopped.IsZero() && d.unknownEnd(it):
+		it.look = true // the last process may have written another version (R5)
 	case same && seen:
 		it.decide(Duplicate)
 	case same && !it.stopped() && e.Stopped.IsZero() && (it.look || d.header.Sweeping || d.suspected[it.key]):
@@ -197,6 +199,12 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 	case it.stopped():
 		d.stop(it, it.verdict, now)
 	}
+}
+
+// unknownEnd reports whether the last process was about to write the record, and ended.
+func (d *decider) unknownEnd(it *item) bool {
+	_, open := d.intents[it.key]
+	return open
 }
 
 func otherContent() rules.Verdict {
