@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench profile fuzz cover kill reload soak proxy simulate faults variants
+.PHONY: build test demo bench profile fuzz cover kill orders reload soak proxy simulate faults variants
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -44,6 +44,11 @@ faults:
 # The engine with one of its rules broken, each caught; VARIANT=… is one of them.
 variants:
 	HEADGATE_TEST_VARIANTS=$(or $(VARIANT),all) bash -o pipefail -c "go test -pgo=off ./engine/simulation -run '^TestVariants$$' -count=1 -v -timeout 60m | grep -v '^ *=== '"
+
+# ORDERS=800 orders to an API that fails before and after it has stored them: by
+# looking, by key, by both, and by nothing.
+orders:
+	HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./engine -run OrdersArriveOnce -count=1 -v -timeout 20m
 
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:

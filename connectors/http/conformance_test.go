@@ -2,7 +2,6 @@ package http
 
 import (
 	"encoding/json"
-	"io"
 	"maps"
 	nethttp "net/http"
 	"net/http/httptest"
@@ -87,7 +86,7 @@ func (a *rowsAPI) put(w nethttp.ResponseWriter, r *nethttp.Request, was map[stri
 func respond(w nethttp.ResponseWriter, status int, value any) {
 	w.WriteHeader(status)
 	text, _ := json.Marshal(value)
-	_, _ = io.WriteString(w, string(text))
+	_, _ = w.Write(text)
 }
 
 func TestConformanceOfTheDestination(t *testing.T) {

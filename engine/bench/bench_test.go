@@ -60,7 +60,9 @@ func elapsed(f func()) time.Duration {
 // BenchmarkJSONL is the whole way into JSON Lines.
 func BenchmarkJSONL(b *testing.B) {
 	c := comparison{name: "JSONL", floor: scanFloor, most: 10, least: 1.5}
-	c.install = func(b *testing.B) *installation { return install(b, jsonlConnector, jsonlResource) }
+	c.install = func(b *testing.B) *installation {
+		return install(b, layout{connector: jsonlConnector, resource: jsonlResource})
+	}
 	c.measure(b)
 }
 
@@ -68,7 +70,7 @@ func BenchmarkJSONL(b *testing.B) {
 func BenchmarkSQLite(b *testing.B) {
 	c := comparison{name: "SQLite", floor: sqliteFloor, most: 1.8, least: 3}
 	c.install = func(b *testing.B) *installation {
-		in := install(b, sqliteConnector, tableResource)
+		in := install(b, layout{connector: sqliteConnector, resource: tableResource})
 		must(b, makeSQLite(b, filepath.Join(in.dir, "erp.db")).Close())
 		return in
 	}
@@ -83,7 +85,7 @@ func BenchmarkPostgres(b *testing.B) {
 	c := comparison{name: "PostgreSQL", floor: postgresFloor(server), most: 1.5, least: 3}
 	c.install = func(b *testing.B) *installation {
 		server.Exec(b, "DROP TABLE IF EXISTS orders, floor", orders, strings.Replace(orders, "orders", "floor", 1))
-		return install(b, connector, tableResource)
+		return install(b, layout{connector: connector, resource: tableResource})
 	}
 	c.measure(b)
 }

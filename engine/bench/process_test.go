@@ -137,7 +137,7 @@ func BenchmarkMillion(b *testing.B) {
 func runRows(b *testing.B, connector, resource string, n int) (perRow float64, most process) {
 	perRow = float64(time.Hour)
 	for range rounds {
-		in := install(b, connector, resource)
+		in := install(b, layout{connector: connector, resource: resource})
 		if connector == sqliteConnector {
 			must(b, makeSQLite(b, filepath.Join(in.dir, "erp.db")).Close())
 		}
@@ -158,7 +158,7 @@ func BenchmarkCheck(b *testing.B) {
 	for i := range 1000 {
 		fmt.Fprintf(&rules, "  rule \"r%d\" {\n    check = \"total == qty * price or total + %d.50 > price * 2 and status != 'x%d'\"\n  }\n", i, i, i)
 	}
-	in := install(b, jsonlConnector, jsonlResource)
+	in := install(b, layout{connector: jsonlConnector, resource: jsonlResource})
 	in.write(b, strings.Replace(in.text(b), "  rule \"status\"", rules.String()+"  rule \"status\"", 1))
 	best := bestOf(func() process { return headgate(b, in.dir, "check") })
 	b.ReportMetric(0, "ns/op")
@@ -168,7 +168,7 @@ func BenchmarkCheck(b *testing.B) {
 
 // BenchmarkPlan is the whole process of `plan --limit 20`, of 50 entities.
 func BenchmarkPlan(b *testing.B) {
-	in := install(b, jsonlConnector, jsonlResource)
+	in := install(b, layout{connector: jsonlConnector, resource: jsonlResource})
 	one := in.text(b)
 	var all strings.Builder
 	for i := range 50 {

@@ -61,13 +61,20 @@ func writeCSV(b *testing.B, path string, n int) {
 
 const schema = `CREATE TABLE orders (no text PRIMARY KEY, day %s, customer_no text, article text, qty integer, price numeric, amount numeric, status text, region text, note text)`
 
-// What stands in the two places of the ruleset.
+// What stands in places of the ruleset.
 const (
 	jsonlConnector  = "  type = \"files\"\n  dir  = \"out\""
 	jsonlResource   = "    file = \"o-%Y%m%dT%H%M%S.jsonl\"\n    jsonl {\n    }"
 	sqliteConnector = "  type = \"sqlite\"\n  path = \"erp.db\""
 	tableResource   = "    table = \"orders\""
 )
+
+// layout is what stands in the places of the ruleset.
+type layout struct {
+	connector, resource string
+	write               string // more columns
+	batch               string // "": of a thousand
+}
 
 // ruleset is two rules, one exact product and three renames.
 const ruleset = `
@@ -88,7 +95,7 @@ connector "erp" {
     entity = entity.order
 %s
     write = {
-      customer_no = "customer"
+%s      customer_no = "customer"
       article     = "sku"
       amount      = "total"
     }
@@ -110,7 +117,7 @@ flow "orders" {
   to   = connector.erp.orders
   mode = live
   batch {
-    size = 1000
+%s
   }
 }
 `
@@ -130,14 +137,17 @@ type installation struct {
 	set *rules.Ruleset
 }
 
-func install(b *testing.B, connector, resource string) *installation {
+func install(b *testing.B, l layout) *installation {
 	dir := b.TempDir()
 	for _, sub := range []string{"in", "out"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			b.Fatal(err)
 		}
 	}
-	text := load.Format(fmt.Appendf(nil, ruleset, connector, resource, fields()))
+	if l.batch == "" {
+		l.batch = "size = 1000"
+	}
+	text := load.Format(fmt.Appendf(nil, ruleset, l.connector, l.resource, l.write, fields(), l.batch))
 	must(b, os.WriteFile(filepath.Join(dir, "bench.hcl"), text, 0o644))
 	set, diags := load.Load(dir, []load.File{{Name: "bench.hcl", Bytes: text}}, builtin.Kinds())
 	if diags.HasErrors() {
@@ -175,7 +185,10 @@ func (in *installation) run(b *testing.B) engine.Summary {
 	e := engine.New(engine.Config{Ruleset: in.set, State: db, Exceptions: log, Clock: clock{}, Open: func(c *rules.Connector) (connectors.Connector, error) {
 		for _, k := range builtin.Kinds() {
 			if k.Name == c.Type {
-				return k.Open(c.Settings, connectors.Tools{Now: time.Now, Dir: in.dir})
+				return k.Open(c.Settings, connectors.Tools{
+					Now: time.Now, Dir: in.dir, Timeout: c.Timeout,
+					Wait: func(ctx context.Context) error { return ctx.Err() },
+				})
 			}
 		}
 		return nil, fmt.Errorf("no kind %s", c.Type)
