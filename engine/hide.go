@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -17,10 +19,21 @@ func (r *run) hidden(it *item, words string) string {
 			continue
 		}
 		if text := it.values[c].Text(); text != "" {
-			words = strings.ReplaceAll(words, text, connectors.Redacted)
+			for _, form := range forms(text) {
+				words = strings.ReplaceAll(words, form, connectors.Redacted)
+			}
 		}
 	}
 	return words
+}
+
+// forms are those in which a text comes back: as it is, in JSON, and in an address.
+func forms(text string) []string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return []string{text}
+	}
+	return []string{text, string(quoted[1 : len(quoted)-1]), url.QueryEscape(text), url.PathEscape(text)}
 }
 
 // hiddenError is an error of a system that was sent changes, without their sensitive

@@ -7,7 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,6 +100,25 @@ func sight(text []byte, name string) int {
 	return -1
 }
 
+// echo is an API that says back all it was told, in each way to fail.
+func echo(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	status := http.StatusCreated
+	for name, failed := range map[string]int{"refused": http.StatusUnprocessableEntity, "doubt": http.StatusInternalServerError, "moved": http.StatusFound, "reset": 0} {
+		if bytes.Contains(body, []byte(name)) {
+			status = failed
+		}
+	}
+	if status == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	told := fmt.Sprintf("%s said %s to %s, %v", r.Header.Get("Authorization"), body, r.URL, r.Header)
+	w.Header().Set("Location", "/"+r.URL.RawQuery)
+	w.Header().Set("X-Echo", r.URL.RawQuery)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"id": 7, "error": told})
+}
+
 // TestCanaries runs headgate through many failures, as a daemon and by hand, and looks
 // for its secrets and for sensitive values in everything it wrote and said (promise 10).
 // Only an open record's kept row, in the state itself, may have them.
@@ -121,12 +143,17 @@ func TestCanaries(t *testing.T) {
 		"ERP_DSN=" + server.DSN() + " password=CANARY-erp",
 		"GARBLED_DSN=host=x port=CANARY-garbled",
 		"CREDENTIALS_DIRECTORY=" + c.path("credentials"),
+		"CRM_TOKEN=CANARY-bearer",
 		"HOOK=http://127.0.0.1:1/CANARY-hook?token=CANARY-token",
 	}
 	c.copy("testdata/canaries/people.hcl")
 	rules, err := os.ReadFile(c.path("rules/people.hcl"))
 	c.must(err)
-	c.write("rules/people.hcl", bytes.ReplaceAll(rules, []byte("/run/secrets"), []byte(c.dir)))
+	crm := httptest.NewServer(http.HandlerFunc(echo))
+	defer crm.Close()
+	rules = bytes.ReplaceAll(rules, []byte("/run/secrets"), []byte(c.dir))
+	c.write("rules/people.hcl", bytes.ReplaceAll(rules, []byte("crm.invalid"), []byte(crm.Listener.Addr().String())))
+	c.write("in/clients.csv", []byte("no,pin,age\nfine,CANARY-http1 a@b/ü,41\nrefused,CANARY-http2 a@b/ü,42\ndoubt,CANARY-http3 a@b/ü,43\nmoved,CANARY-http4 a@b/ü,44\nreset,CANARY-http5 a@b/ü,45\n"))
 	c.write("tell", []byte("#!/bin/sh\ncat >> ../told.jsonl\n"))
 	c.must(os.Chmod(c.path("tell"), 0o755))
 	c.write("password", []byte("CANARY-file\n"))
@@ -171,7 +198,7 @@ cells,CANARY-cells,40,CANARY-cell
 		return failing == 4 && bytes.Contains(told, []byte("failing")) && bytes.Contains(told, []byte("rejected"))
 	})
 	open := c.waiting()
-	if len(open) < 10 {
+	if len(open) < 17 {
 		t.Errorf("only %d exceptions: too few ways to fail were met", len(open))
 	}
 	for _, x := range open {
@@ -198,7 +225,7 @@ cells,CANARY-cells,40,CANARY-cell
 	c.raw("plan", map[string]any{"flow": nil, "limit": canary})
 	for _, args := range [][]string{
 		{"exceptions", "list", "--all"}, {"exceptions", "list", "--json"}, {"exceptions", "export"}, {"exceptions", "export", "--format", "csv"},
-		{"exceptions", "retry", "--flow", "people"}, {"status"}, {"status", "--json"}, {"doctor"}, {"doctor", "--json"}, {"verify"},
+		{"exceptions", "retry", "--flow", "people"}, {"trace", "person", "doubt"}, {"trace", "person", "refused"}, {"plan", "clients", "--limit", "0"}, {"status"}, {"status", "--json"}, {"doctor"}, {"doctor", "--json"}, {"verify"},
 		{"checkpoint", "show"}, {"checkpoint", "show", "--json"}, {"pause", "people", "--why", "night"}, {"resume", "people"},
 		{"trace", "card", "CANARX"}, {"plan", "cards", "--limit", "0"}, {"plan", "cards", "--limit", "0", "--json"}, {"plan", "stuck"}, {"plan", "denied"}, {"plan", "down"}, {"plan", "garbled"},
 	} {
@@ -226,7 +253,7 @@ cells,CANARY-cells,40,CANARY-cell
 		t.Error("the row of a record that waits is not kept")
 	}
 	c.said = map[string][]byte{"headgate.db": kept}
-	for _, found := range c.escaped("CANARY-erp", "CANARY-garbled", "CANARY-hook", "CANARY-token", "CANARY-file", "CANARY-credential", "CANARY-good", "CANARY-after", "CANARY-before", "CANARY-stuck") {
+	for _, found := range c.escaped("CANARY-erp", "CANARY-bearer", "CANARY-garbled", "CANARY-hook", "CANARY-token", "CANARY-file", "CANARY-credential", "CANARY-good", "CANARY-after", "CANARY-before", "CANARY-stuck") {
 		t.Error(found)
 	}
 }

@@ -24,6 +24,14 @@ connector "hr" {
     csv {
     }
   }
+  resource "clients" {
+    entity = entity.person
+    glob   = "clients.csv"
+    settle = "0s"
+
+    csv {
+    }
+  }
   resource "cards" {
     entity = entity.card
     file   = "cards-%Y.jsonl"
@@ -65,6 +73,34 @@ connector "legacy" {
   resource "stuck" {
     entity = entity.person
     table  = "stuck"
+  }
+}
+
+# It says back what it was told, who told it too, and breaks off.
+connector "crm" {
+  type    = "http"
+  url     = "http://crm.invalid"
+  timeout = "1s"
+
+  auth {
+    bearer = env("CRM_TOKEN")
+  }
+  retry {
+    attempts = 9
+    backoff  = "1ms"
+  }
+
+  resource "clients" {
+    entity    = entity.person
+    id        = "row.id"
+    reference = "ref"
+
+    create {
+      path       = "/clients"
+      query      = { code = "${pin}" }
+      headers    = { X-Age = "${age}" }
+      on_unknown = doubt
+    }
   }
 }
 
@@ -168,6 +204,16 @@ flow "people" {
   to    = connector.erp.people
   mode  = live
   every = "1s"
+  guard {
+    rejects = "100%"
+  }
+}
+flow "clients" {
+  from   = connector.hr.clients
+  to     = connector.crm.clients
+  mode   = live
+  every  = "1s"
+  update = false
   guard {
     rejects = "100%"
   }
