@@ -11,6 +11,7 @@ test:
 
 demo:
 	go run ./examples/shop-to-erp
+	go run ./examples/orders-to-api
 
 # As it is shipped: compiled with the profile.
 bench:

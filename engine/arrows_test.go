@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"engine/simulation":             {},
 	"cmd/headgate":                  {"*"},
 	"cmd/headgate/internal/systemd": {},
+	"examples/orders-to-api":        {"connectors/http/shopapi"},
 	"examples/shop-to-erp":          {},
 }
 
