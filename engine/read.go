@@ -290,8 +290,8 @@ func (rd *reader) dueAgain(o *OpenRecord) bool {
 	if o.inDoubt() {
 		return false // it is resolved, or a person does that
 	}
-	if _, unknown := rd.intents[o.Key]; unknown && rd.chosen == nil {
-		return true // R5
+	if _, unknown := rd.intents[o.Key]; unknown {
+		return rd.chosen == nil // R5; what waits may be older than what was being written, and no act sends it over that (R10)
 	}
 	if len(o.Row) == 0 && o.Broken == "" {
 		return false // it vanished, and its delete was refused: the next whole pass tries again

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func (e *Engine) Release(ctx context.Context, flow, exception string, actor Acto
 		if err != nil {
 			return err
 		}
-		if err := mayRelease(f, o); err != nil {
+		if err := errors.Join(mayRelease(f, o), notUnderWay(l, o, flow)); err != nil {
 			return err
 		}
 		holding, foreign, err := e.holding(ctx, f, o)
@@ -85,6 +86,19 @@ func mayRelease(f *rules.Flow, o *OpenRecord) error {
 		return refuse("correct it at its source, or mend the rule and `headgate exceptions retry "+o.Exception+"`", "only what a rule holds can be released: exception %s is %s", o.Exception, o.Outcome)
 	case o.Digest != f.Digest:
 		return refuse("`headgate exceptions retry "+o.Exception+"`, then look at it again", "stale: the rules changed since exception %s was written", o.Exception)
+	}
+	return nil
+}
+
+// notUnderWay refuses what the last process was about to write, and ended: a newer
+// version may be in the destination already (R10).
+func notUnderWay(l Ledger, o *OpenRecord, flow string) error {
+	intent, err := l.Intent()
+	if err != nil {
+		return fmt.Errorf("read the intent of flow %s: %w", flow, err)
+	}
+	if intent != nil && slices.Contains(intent.Keys, o.Key) {
+		return refuse("`headgate run --once "+flow+"` looks it up first; a daemon does that by itself", "stale: the last process ended while it wrote the record of exception %s", o.Exception)
 	}
 	return nil
 }

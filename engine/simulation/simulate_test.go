@@ -90,7 +90,8 @@ func numberOf(name string, otherwise int) int {
 func TestRegressions(t *testing.T) {
 	t.Parallel()
 	for text, what := range map[string]string{
-		"78":  "a retry whose commit failed told nobody that the process must end (R4)",
+		"78": "a retry whose commit failed told nobody that the process must end (R4)",
+		"15359,Cursor=0,Batch=3,Changes=2,Acts=1": "a release sent what was held over what the last process had written (R10)",
 		"168": "a retry closed what the last process was about to write of other records (R5)",
 	} {
 		t.Run(text, func(t *testing.T) {
