@@ -19,17 +19,10 @@ func TestMisbehavingAPI(t *testing.T) {
 			a := o.startAPI(append(args, "-seed", fmt.Sprint(dice(t).Uint32()), "-share", "0.1")...)
 			o.ruleAPI(way, a.address)
 			o.orderFile(0, orders)
-			for run := 1; ; run++ {
-				p := o.start("run", "--once")
-				<-p.ended
-				o.verify()
-				if known := o.status().Flows[0].Known; known == int64(orders) {
-					break
-				}
-				if p.code != exitFailed && p.code != exitOpen || run > orders {
-					t.Fatalf("run %d left with %d:\n%s", run, p.code, p.told)
-				}
-			}
+			d := o.daemon()
+			o.eventually("all orders are known", patience, func() bool { return d.status().Flows[0].Known == int64(orders) })
+			d.stop()
+			o.verify()
 			stats, flow := a.stats(), o.status().Flows[0]
 			if stats.Early > 0 {
 				t.Errorf("%d requests came before a Retry-After had passed", stats.Early)

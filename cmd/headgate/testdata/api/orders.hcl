@@ -36,6 +36,7 @@ flow "orders" {
   from   = connector.shop.orders
   to     = connector.api.orders
   mode   = live
+  every  = "1s"
   update = false
 
   batch {
