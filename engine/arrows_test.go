@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"engine/exceptions":             {"engine", "engine/lines", "engine/record"},
 	"engine/audit":                  {"engine", "engine/lines"},
 	"engine/alerts":                 {"connectors", "engine", "engine/record", "rules"},
-	"engine/control":                {"connectors", "engine", "engine/audit", "engine/exceptions", "engine/record", "rules"},
+	"engine/control":                {"connectors", "engine", "engine/audit", "engine/exceptions", "engine/record", "engine/state", "rules"},
 	"engine/watch":                  {},
 	"engine/bench":                  {},
 	"engine/simulation":             {},

@@ -19,6 +19,7 @@ type Event struct {
 
 // The kinds of events that the engine tells.
 const (
+	EventState     = "state" // the state was restored, or cannot be backed up
 	EventPaused    = "paused"
 	EventFailing   = "failing"
 	EventRecovered = "recovered"

@@ -146,6 +146,7 @@ const (
 	PausedByOperator Pause = "operator" // a person wants it to stand still
 	PausedByGuard    Pause = "guard"    // more would have been done than the guard allows
 	PausedByIdentity Pause = "identity" // a resource is not the one the ledger belongs to
+	PausedByRestore  Pause = "restore"  // the state is older than what was delivered, and the destination cannot be asked
 	PausedByCrash    Pause = "crash"    // the process crashed again and again, and no record is to blame
 )
 
@@ -163,12 +164,13 @@ type Header struct {
 	Pause    Pause  // what kind of pause that is
 	PausedAt time.Time
 	Guard    GuardState
-	Poison   bool   // records are held because handling them kills
-	Mark     string // settled mark of an Appender
-	Known    int64  // keys in the ledger
-	Journal  uint64 // number of the last journal row
-	Read     int64  // rows read in all
-	Counts   Counts // outcomes in all
+	Restored time.Time // when the backup was taken that was restored last, as far as this flow took note of it
+	Poison   bool      // records are held because handling them kills
+	Mark     string    // settled mark of an Appender
+	Known    int64     // keys in the ledger
+	Journal  uint64    // number of the last journal row
+	Read     int64     // rows read in all
+	Counts   Counts    // outcomes in all
 }
 
 // Identifier is the id a system gave a record.
@@ -228,6 +230,12 @@ type Ledger interface {
 	Suspects(after record.Key, limit int) ([]record.Key, error)
 	// Entries returns at most limit entries whose keys come after the given one.
 	Entries(after record.Key, limit int) ([]KeyEntry, error)
+}
+
+// Restorable is a State that may have been restored from a backup.
+type Restorable interface {
+	// Restored returns when the backup was taken that is now in use; zero: none is.
+	Restored() (taken time.Time)
 }
 
 // State is where ledgers live.

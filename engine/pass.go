@@ -38,7 +38,8 @@ func (p *pass) empty() bool { return p.blind() == "" && p.rows == 0 }
 
 // beginPass starts a pass, or goes on with the one that did not reach its end.
 func (r *run) beginPass() error {
-	next := r.header.Pass == 0 || r.header.Ended
+	restored := r.restored()
+	next := r.header.Pass == 0 || r.header.Ended || !restored.IsZero()
 	if next {
 		r.header.Pass++
 	}
@@ -46,6 +47,9 @@ func (r *run) beginPass() error {
 	r.pass = r.engine.passes.take(r.ledgerName(), r.header.Pass, next)
 	if r.limit > 0 || r.keys != nil || r.fromStart {
 		r.pass.unread = "only some of it was read"
+	}
+	if !restored.IsZero() {
+		return r.sweepRestored(restored)
 	}
 	if next && r.sweepDue() {
 		return r.beginSweep()

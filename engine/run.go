@@ -210,6 +210,9 @@ func (r *run) run(ctx context.Context) error {
 	if r.header.Paused != "" {
 		return nil
 	}
+	if err := r.pauseRestored(); err != nil || r.header.Paused != "" {
+		return err
+	}
 	if err := r.beginCare(); err != nil || r.header.Paused != "" {
 		return err
 	}

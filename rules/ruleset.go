@@ -31,6 +31,10 @@ type Settings struct {
 	State  string // directory; "" is the command's default
 	Log    LogSettings
 	Retain Retain
+	Backup Backup
+	// Ballast is how many bytes are kept on the disk of the state to be given up when it
+	// is full. Four times as much has to be free before a batch.
+	Ballast int64
 	Zone   *time.Location // for cron
 	Poll   time.Duration
 }
@@ -39,6 +43,13 @@ type Settings struct {
 type LogSettings struct {
 	Level  string // debug, info, warn, error
 	Format string // text, json
+}
+
+// Backup says how often the state is copied, how many copies are kept, and where.
+type Backup struct {
+	Every time.Duration
+	Keep  int
+	Dir   string // "" is beside the state
 }
 
 // Retain says how long what is closed is kept; 0 is for ever.
@@ -304,7 +315,7 @@ type Guard struct {
 }
 
 // AlertKinds are the events an alert may be about, what matters most first.
-var AlertKinds = []string{"reload_failed", "paused", "failing", "in_doubt", "rejected", "held", "conflict", "late", "recovered"}
+var AlertKinds = []string{"state", "reload_failed", "paused", "failing", "in_doubt", "rejected", "held", "conflict", "late", "recovered"}
 
 // Alert tells people about what waits for them.
 type Alert struct {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -24,10 +23,7 @@ import (
 	"headgate/rules/load"
 )
 
-const (
-	defaultState = "/var/lib/headgate"
-	leastRoom    = 64 << 20 // bytes that must be free before a batch
-)
+const defaultState = "/var/lib/headgate"
 
 // app is what all commands share.
 type app struct {
@@ -84,9 +80,9 @@ func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog
 		Ruleset: set, State: s, Exceptions: log, Clock: clock{},
 		Jitter: rand.N[time.Duration],
 		Log:    a.logger(set),
-		Room:   func() error { return room(a.statePath(set)) },
 	})
 	e.Open = a.opener(set, e.MayAsk)
+	e.Room = func() error { return a.roomOf(e.Ruleset()).check() }
 	return e
 }
 
@@ -125,18 +121,6 @@ func (clock) Sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// room reports that the disk of the state is nearly full, before it is.
-func room(dir string) error {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		return fmt.Errorf("ask how much room is left in %s: %w", dir, err)
-	}
-	if free := fs.Bavail * uint64(fs.Bsize); free < leastRoom {
-		return fmt.Errorf("only %d MiB are free in %s, and %d are needed: make room: nothing was lost, and it goes on when there is", free>>20, dir, leastRoom>>20)
-	}
-	return nil
 }
 
 // opener opens connectors of their kinds.
@@ -222,8 +206,8 @@ func (a *app) noted(e *engine.Engine, set *rules.Ruleset) (*notes.Notes, error) 
 }
 
 // writable opens state and exception log to be written.
-func (a *app) writable(set *rules.Ruleset) (*state.DB, *exceptions.Log, error) {
-	db, err := state.Open(a.statePath(set), time.Now)
+func (a *app) writable(ctx context.Context, set *rules.Ruleset) (*state.DB, *exceptions.Log, error) {
+	db, err := a.sound(ctx, set)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -37,6 +37,7 @@ type daemon struct {
 	reload *reloader
 	alerts *alerts.Alerter
 	acts   *audit.Log
+	keeper *keeper
 }
 
 // daemon runs until ctx ends.
@@ -47,7 +48,7 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	db, log, err := a.writable(set)
+	db, log, err := a.writable(ctx, set)
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func (a *app) daemon(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, acts.Close()) }()
-	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now(), acts: acts}
+	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now(), acts: acts, keeper: a.keeper(set, db)}
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
 	noted, err := a.noted(d.engine, set)
@@ -69,7 +70,11 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	d.alerts = a.alerter(set, db, d.log)
 	d.engine.Notify = d.alerts.Note
 	d.alerts.Apply(set.Alerts)
-	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary, alerts: d.alerts, logAs: a.setLevel}
+	if !db.RestoredAt().IsZero() && time.Since(db.RestoredAt()) < time.Minute {
+		d.alerts.Note(restoredEvent(db))
+	}
+	d.reload = &reloader{dir: a.config, state: a.statePath, engine: d.engine, log: d.log, seen: set.Digest, summary: d.summary, alerts: d.alerts, logAs: a.setLevel,
+		backups: func(set *rules.Ruleset) { d.keeper.apply(a.backupDir(set), set.Settings.Backup) }}
 	return d.serve(ctx, set, db)
 }
 
@@ -222,6 +227,8 @@ func (d *daemon) runAll(ctx context.Context, service *control.Service, listener 
 	for _, beside := range []func(context.Context){
 		d.alerts.Run, d.reload.watch, d.report,
 		func(ctx context.Context) { d.reload.obey(ctx, hangups) },
+		func(ctx context.Context) { d.keeper.run(ctx, d.log, d.alerts.Note) },
+		d.keepBallast,
 	} {
 		all.Go(func() error {
 			beside(ctx)
@@ -234,16 +241,37 @@ func (d *daemon) runAll(ctx context.Context, service *control.Service, listener 
 
 func (d *daemon) service(db *state.DB) *control.Service {
 	s := d.app.service(d.engine, db, d.acts)
+	s.Keeper = d.keeper
 	s.Reload = func(ctx context.Context) error { return d.reload.look(ctx, true) }
 	s.Daemon = func() *control.Daemon {
 		told := &control.Daemon{Process: os.Getpid(), Since: d.since, Version: version(), Goroutines: runtime.NumGoroutine(), Descriptors: descriptors()}
 		d.reload.tell(told)
+		told.State = d.keeper.tell()
 		for _, f := range d.alerts.Failing() {
 			told.Alerts = append(told.Alerts, control.Unheard{Alert: f.Alert, Channel: string(f.Channel), Since: f.Since, Waiting: f.Waiting, Why: f.Err.Error()})
 		}
 		return told
 	}
 	return s
+}
+
+// keepBallast gives the ballast up when the disk is full, whatever flows do, and makes
+// it again when there is room, until ctx ends.
+func (d *daemon) keepBallast(ctx context.Context) {
+	for told := false; ; {
+		room := d.app.roomOf(d.engine.Ruleset())
+		err := errors.Join(room.check(), room.keep())
+		if err != nil && !told {
+			d.log.Error("the disk of the state is full: flows stand still until there is room", "error", err)
+			d.alerts.Note(engine.Event{Kind: engine.EventState, Time: time.Now(), Sample: err.Error()})
+		} else if err == nil && told {
+			d.log.Info("the disk of the state has room again")
+		}
+		told = err != nil
+		if (clock{}).Sleep(ctx, reportEvery) != nil {
+			return
+		}
+	}
 }
 
 // descriptors is how many files, sockets and the like are open.

@@ -38,7 +38,7 @@ func (a *app) door(ctx context.Context, what access) (control.Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := a.inside(set, what)
+	d, err := a.inside(ctx, set, what)
 	if errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("%w\n  ask the daemon instead: become one of the group that may use its socket, or name it with --socket", err)
 	}
@@ -78,13 +78,14 @@ func (a *app) daemonDoor(ctx context.Context) (control.Door, error) {
 }
 
 // inside opens the state and answers in this process.
-func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
+func (a *app) inside(ctx context.Context, set *rules.Ruleset, what access) (control.Door, error) {
 	var s engine.State
 	var log engine.ExceptionLog
 	var closers []func() error
 	var kept control.Auditor
+	var keeper control.Keeper
 	if what == acts {
-		db, l, err := a.writable(set)
+		db, l, err := a.writable(ctx, set)
 		if err != nil {
 			return nil, err
 		}
@@ -93,6 +94,7 @@ func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
 			return nil, errors.Join(err, l.Close(), db.Close())
 		}
 		s, log, closers, kept = db, l, []func() error{acts.Close, l.Close, db.Close}, acts
+		keeper = a.keeper(set, db)
 	} else {
 		db, closeState, err := planState(a.statePath(set))
 		if err != nil {
@@ -102,7 +104,9 @@ func (a *app) inside(set *rules.Ruleset, what access) (control.Door, error) {
 	}
 	e := a.engine(set, s, log)
 	closers = append([]func() error{e.Close}, closers...)
-	return &control.Inside{Service: a.service(e, s, kept), Actor: control.ActorOf(os.Getuid()), Closer: func() error {
+	service := a.service(e, s, kept)
+	service.Keeper = keeper
+	return &control.Inside{Service: service, Actor: control.ActorOf(os.Getuid()), Closer: func() error {
 		var errs []error
 		for _, c := range closers {
 			errs = append(errs, c())

@@ -42,6 +42,7 @@ func TestStatusWhileLooking(t *testing.T) {
 			return ""
 		},
 	}
+	r.backups = func(*rules.Ruleset) {}
 	r.alerts = (&app{}).alerter(set, engine.NoState{}, log)
 	looked := make(chan error, 1)
 	go func() { looked <- r.look(context.Background(), false) }()

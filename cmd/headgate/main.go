@@ -133,7 +133,7 @@ func (a *app) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
 	root.AddCommand(a.initCommand(), a.checkCommand(), a.fmtCommand(), a.testCommand(), a.planCommand(), a.runCommand(),
 		a.exceptionsCommand(), a.traceCommand(), a.checkpointCommand(), a.pauseCommand(), a.resumeCommand(), a.verifyCommand(),
-		a.connectorsCommand(), a.versionCommand(), a.statusCommand(), a.doctorCommand())
+		a.connectorsCommand(), a.versionCommand(), a.statusCommand(), a.stateCommand(), a.checkFileCommand(), a.doctorCommand())
 	usageErrors(root)
 	return root
 }

@@ -28,6 +28,7 @@ type reloader struct {
 	log     *slog.Logger
 	summary func() string // how all is, for systemd
 	alerts  *alerts.Alerter
+	backups func(*rules.Ruleset)
 	logAs   func(*rules.Ruleset)        // makes the log what the ruleset wants
 	hangup  func(context.Context) error // looks at once, as somebody's act
 
@@ -139,6 +140,7 @@ func (r *reloader) take(files []load.File, digest string, reopen bool) error {
 		r.engine.Apply(set, reopen)
 	})
 	r.alerts.Apply(set.Alerts)
+	r.backups(set)
 	r.logAs(set)
 	r.mended()
 	if replaced {

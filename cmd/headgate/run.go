@@ -42,7 +42,7 @@ func (a *app) run(cmd *cobra.Command, options engine.RunOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	db, log, err := a.writable(set)
+	db, log, err := a.writable(cmd.Context(), set)
 	if err != nil {
 		return err
 	}
@@ -184,9 +184,12 @@ func (a *app) printEnd(p painter, s *engine.Summary) {
 	}
 	if s.Paused != "" {
 		a.printf("  %s %s\n", p.red("PAUSED:"), oneLine(s.Paused))
-		if s.Pause == engine.PausedByIdentity {
+		switch s.Pause {
+		case engine.PausedByIdentity:
 			a.printf("    %s\n", engine.IdentityHint(s.Flow))
-		} else {
+		case engine.PausedByRestore:
+			a.printf("    %s\n", engine.RestoreHint(s.Flow))
+		default:
 			a.printf("    look with `headgate plan %s`, mend what is wrong, then `headgate resume %s`\n", s.Flow, s.Flow)
 		}
 	}

@@ -52,11 +52,30 @@ func (a *app) printDaemon(p painter, s *control.Status, now time.Time) {
 		a.printf("%s for %s; the old rules go on running:\n", p.red(fmt.Sprintf("THE FILES ARE NOT WHAT RUNS: %s", counted(d.Failed.Mistakes, "mistake"))), ago(now, d.Failed.Since))
 		a.printMistakes(d.Failed)
 	}
+	if d.State != nil {
+		a.printState(p, d.State, now)
+	}
 	for i := range s.Systems {
 		a.printSystem(p, &s.Systems[i], now)
 	}
 	for _, u := range d.Alerts {
 		a.printf("%s by %s for %s, %s wait: %s\n", p.red("ALERT "+u.Alert+" REACHES NOBODY"), u.Channel, ago(now, u.Since), counted(int(u.Waiting), "event"), oneLine(u.Why))
+	}
+}
+
+// restoredShown is how long a status tells that the state was restored.
+const restoredShown = 7 * 24 * time.Hour
+
+// printState says what a person has to know of the state.
+func (a *app) printState(p painter, s *control.State, now time.Time) {
+	if now.Sub(s.Restored) < restoredShown {
+		a.printf("%s %s ago, from a backup of %s\n", p.red("THE STATE WAS RESTORED"), ago(now, s.Restored), s.Backup.UTC().Format("2006-01-02 15:04:05Z"))
+	}
+	if s.Failed != "" {
+		a.printf("%s: %s\n", p.red("THE STATE IS NOT BACKED UP"), oneLine(s.Failed))
+	}
+	if s.Room != "" {
+		a.printf("%s: %s\n", p.red("THE DISK IS FULL"), oneLine(s.Room))
 	}
 }
 

@@ -17,13 +17,15 @@ type Auditor interface {
 	End(a *audit.Act, result json.RawMessage, records []audit.Record, failed error) error
 }
 
+var errReadOnly = &Error{Message: "the state was opened to be read: nothing can be changed through this door"}
+
 // acting makes a verb of a method that changes something: who asked for it, when,
 // why and what is on disk before it takes effect, and what came of it behind it.
 func acting[Q, A any](name string, f func(*Service, context.Context, engine.Actor, *Q) (*A, error)) verb {
 	do := of(f)
 	return func(s *Service, ctx context.Context, actor engine.Actor, body []byte) (any, error) {
 		if s.Audit == nil {
-			return nil, &Error{Message: "the state was opened to be read: nothing can be changed through this door"}
+			return nil, errReadOnly
 		}
 		var named struct{ Flow, Why string }
 		if err := json.Unmarshal(body, &named); err != nil {

@@ -36,6 +36,8 @@ type Service struct {
 	// Uncertain is told that nobody knows what the state holds: the process must end
 	// and read it again (R4). nil: it ends anyway.
 	Uncertain func(error)
+	// Keeper copies the state; nil: it was opened to be read.
+	Keeper Keeper
 	// Daemon says what is known of the daemon; nil: none runs.
 	Daemon func() *Daemon
 }
@@ -53,23 +55,25 @@ type verb func(*Service, context.Context, engine.Actor, []byte) (any, error)
 
 // verbs is all that can be asked, by name.
 var verbs = map[string]verb{
-	"status":     of((*Service).Status),
-	"plan":       of((*Service).Plan),
-	"exceptions": of((*Service).List),
-	"exception":  of((*Service).Show),
-	"keys":       of((*Service).Keys),
-	"positions":  of((*Service).Positions),
-	"move":       acting("checkpoint", (*Service).Move),
-	"verify":     of((*Service).Verify),
-	"trace":      of((*Service).Trace),
-	"doctor":     of((*Service).Doctor),
-	"reload":     acting("reload", (*Service).reload),
-	"pause":      acting("pause", (*Service).Pause),
-	"resume":     acting("resume", (*Service).Resume),
-	"retry":      acting("retry", (*Service).Retry),
-	"release":    acting("release", (*Service).Release),
-	"dismiss":    acting("dismiss", (*Service).Dismiss),
-	"resolve":    acting("resolve", (*Service).Resolve),
+	"status":      of((*Service).Status),
+	"plan":        of((*Service).Plan),
+	"exceptions":  of((*Service).List),
+	"exception":   of((*Service).Show),
+	"keys":        of((*Service).Keys),
+	"positions":   of((*Service).Positions),
+	"move":        acting("checkpoint", (*Service).Move),
+	"verify":      of((*Service).Verify),
+	"trace":       of((*Service).Trace),
+	"doctor":      of((*Service).Doctor),
+	"check-state": of((*Service).CheckState),
+	"backup":      acting("state backup", (*Service).Backup),
+	"reload":      acting("reload", (*Service).reload),
+	"pause":       acting("pause", (*Service).Pause),
+	"resume":      acting("resume", (*Service).Resume),
+	"retry":       acting("retry", (*Service).Retry),
+	"release":     acting("release", (*Service).Release),
+	"dismiss":     acting("dismiss", (*Service).Dismiss),
+	"resolve":     acting("resolve", (*Service).Resolve),
 }
 
 // of makes a verb of a method.

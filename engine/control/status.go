@@ -29,9 +29,19 @@ type Daemon struct {
 	Failed  *Failed   `json:"failed,omitempty"` // why they are not what runs
 	Reload  time.Time `json:"reloaded,omitzero"`
 	Alerts  []Unheard `json:"alerts,omitempty"` // those that reach nobody
+	State   *State    `json:"state,omitempty"`
 
 	Goroutines  int `json:"goroutines"`  // these two for whoever looks for a leak
 	Descriptors int `json:"descriptors"` // files, sockets and the like that are open
+}
+
+// State is what a daemon knows of its state and the backups of it.
+type State struct {
+	Restored time.Time `json:"restored,omitzero"` // when it was restored from a backup
+	Backup   time.Time `json:"backup,omitzero"`   // when that was taken
+	Last     time.Time `json:"last,omitzero"`     // when the last backup was taken
+	Failed   string    `json:"failed,omitempty"`  // why the last try gave none
+	Room     string    `json:"room,omitempty"`    // what is wrong with the room on its disk
 }
 
 // Unheard is an alert that reaches nobody.
@@ -162,6 +172,9 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 	}
 	if h.Paused != "" && h.Pause == engine.PausedByIdentity {
 		f.Hint = engine.IdentityHint(flow.Name)
+	}
+	if h.Paused != "" && h.Pause == engine.PausedByRestore {
+		f.Hint = engine.RestoreHint(flow.Name)
 	}
 	counts, err := engine.GuardCounts(l, &h, flow.Guard, s.Now())
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -34,17 +35,22 @@ var (
 // DB is the state of one installation: all its ledgers in one file. It is safe for
 // use by many goroutines.
 type DB struct {
-	Now    func() time.Time
-	dir    string
-	bolt   *bolt.DB
-	failed atomic.Bool // nothing is read or written any more
-	broken atomic.Bool // bbolt fell over the file
+	Now      func() time.Time
+	dir      string
+	bolt     *bolt.DB
+	identity identity
+	readOnly bool
+	failed   atomic.Bool // nothing is read or written any more
+	broken   atomic.Bool // bbolt fell over the file
 }
 
 // Open opens the state in dir for one process, making it when it is new.
 func Open(dir string, now func() time.Time) (*DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	if lost, err := gone(dir); err != nil || lost {
+		return nil, errors.Join(err, fmt.Errorf("open the state: %w: %s is gone, and was there before", ErrDamaged, filepath.Join(dir, FileName)))
 	}
 	if err := makeNew(filepath.Join(dir, FileName)); err != nil {
 		return nil, fmt.Errorf("make the state: %w", err)
@@ -73,11 +79,7 @@ func makeNew(path string) error {
 	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.Remove(fresh), d.Sync(), d.Close())
+	return errors.Join(os.Remove(fresh), syncDir(filepath.Dir(path)))
 }
 
 // OpenReadOnly opens the state in dir to be read, beside other readers. A state
@@ -92,22 +94,45 @@ func OpenReadOnly(dir string, now func() time.Time) (*DB, error) {
 func open(dir string, now func() time.Time, readOnly bool) (*DB, error) {
 	path := filepath.Join(dir, FileName)
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-		return nil, fmt.Errorf("open the state %s: the file is empty: restore a backup, or move it away to begin anew", path)
+		return nil, fmt.Errorf("open the state %s: %w: the file is empty: restore a backup, or move its directory away to begin anew", path, ErrDamaged)
 	}
+	changed := changedAt(path)
 	b, err := openWhole(path, readOnly)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("open the state %s: another headgate holds it (%s): stop it first, or ask it", path, holder(dir))
+		return nil, fmt.Errorf("open the state %s: %w (%s): stop it first, or ask it", path, ErrHeld, holder(dir))
+	case errors.Is(err, syscall.EROFS):
+		return nil, fmt.Errorf("open the state %s: it is on a file system that may only be read: mount it to be written; what only reads works meanwhile: %w", path, err)
 	case err != nil:
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
-	db := &DB{bolt: b, Now: now, dir: dir}
-	if !readOnly {
-		if err := db.Announce(""); err != nil {
-			return nil, errors.Join(err, b.Close())
-		}
+	db := &DB{bolt: b, Now: now, dir: dir, readOnly: readOnly}
+	if readOnly {
+		err = db.view(func(tx *bolt.Tx) error {
+			db.identity, err = readIdentity(tx)
+			return err
+		})
+	} else {
+		err = db.begin(changed)
+	}
+	if err != nil && !db.broken.Load() {
+		err = errors.Join(err, db.bolt.Close())
+	}
+	if err != nil {
+		return nil, err
 	}
 	return db, nil
+}
+
+// begin notes that the state is in use, before anything of it is changed.
+func (db *DB) begin(changed time.Time) error {
+	if err := db.Announce(""); err != nil {
+		return err
+	}
+	if err := writeDurably(filepath.Join(db.dir, markName), nil); err != nil {
+		return fmt.Errorf("note that the state is in use: %w", err)
+	}
+	return db.identify(changed)
 }
 
 // Announce notes beside the state who holds it, and the socket on which to ask it,

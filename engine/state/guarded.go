@@ -100,10 +100,18 @@ func (db *DB) noted(err error) error {
 }
 
 // Close closes the state. One that bbolt fell over is left to the end of the process:
-// closing would wait for its locks.
+// closing would wait for its locks. Only after a clean close the next process opens the
+// state without a check.
 func (db *DB) Close() error {
 	if db.broken.Load() {
 		return nil
 	}
-	return db.bolt.Close()
+	if db.readOnly || db.failed.Load() {
+		return db.bolt.Close()
+	}
+	noted := db.noteInstall()
+	if err := errors.Join(noted, db.bolt.Close()); err != nil {
+		return err
+	}
+	return unmark(db.dir)
 }

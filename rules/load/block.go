@@ -284,6 +284,23 @@ func (b *block) duration(name string, otherwise time.Duration) time.Duration {
 	return d
 }
 
+// size reads an amount of bytes.
+func (b *block) size(name string, otherwise int64) int64 {
+	s, r, ok := b.text(name)
+	if !ok {
+		return otherwise
+	}
+	for unit, bytes := range map[string]int64{"MiB": 1 << 20, "GiB": 1 << 30} {
+		if count, ok := strings.CutSuffix(s, unit); ok {
+			if n, err := strconv.ParseInt(strings.TrimSpace(count), 10, 32); err == nil && n >= 0 {
+				return n * bytes
+			}
+		}
+	}
+	b.fail(r, "size", fmt.Sprintf("%s: %q is not an amount of bytes", name, s), `write a number and a unit: "16MiB", "1GiB"`)
+	return otherwise
+}
+
 func parseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.Atoi(days)

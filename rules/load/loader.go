@@ -154,10 +154,16 @@ func each(l *loader, kind string, compile func(*block)) {
 }
 
 // The defaults of the headgate block.
-const defaultPoll = 30 * time.Second
+const (
+	defaultPoll    = 30 * time.Second
+	defaultBallast = 16 << 20
+	leastBallast   = 1 << 20
+)
+
+var defaultBackup = rules.Backup{Every: time.Hour, Keep: 6}
 
 func (l *loader) settingsBlock() {
-	l.ruleset.Settings = rules.Settings{Log: rules.LogSettings{Level: "info"}, Zone: time.UTC, Poll: defaultPoll}
+	l.ruleset.Settings = rules.Settings{Log: rules.LogSettings{Level: "info"}, Zone: time.UTC, Poll: defaultPoll, Backup: defaultBackup, Ballast: defaultBallast}
 	all := l.top["headgate"]
 	if len(all) == 0 {
 		return
@@ -182,6 +188,17 @@ func (l *loader) settingsBlock() {
 	if retain := b.one("retain"); retain != nil {
 		s.Retain = rules.Retain{Journal: retain.duration("journal", 0), Exceptions: retain.duration("exceptions", 0)}
 		retain.done()
+	}
+	if s.Ballast = b.size("ballast", defaultBallast); s.Ballast < leastBallast {
+		b.fail(b.attr("ballast").Range(), "range", "a ballast of less than 1 MiB helps nobody", `write "16MiB", or leave it out`)
+	}
+	if backup := b.one("backup"); backup != nil {
+		s.Backup = rules.Backup{Every: backup.duration("every", defaultBackup.Every), Keep: backup.whole("keep", defaultBackup.Keep, 1)}
+		if s.Backup.Every < time.Minute {
+			backup.fail(backup.attr("every").Range(), "range", "a backup more often than once a minute is too often", `write "1h", or leave it out`)
+		}
+		s.Backup.Dir, _, _ = backup.text("dir")
+		backup.done()
 	}
 	if reload := b.one("reload"); reload != nil {
 		s.Poll = reload.duration("poll", defaultPoll)

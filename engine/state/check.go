@@ -1,0 +1,114 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// ErrDamaged says that a state file is not as it was written.
+var ErrDamaged = errors.New("the state is damaged")
+
+// ErrHeld says that another process has the state.
+var ErrHeld = errors.New("another headgate holds it")
+
+// Damaged reports whether err says that the state is not as it was written.
+func Damaged(err error) bool {
+	if _, value := errors.AsType[*DamagedError](err); value {
+		return true
+	}
+	return slices.ContainsFunc([]error{ErrDamaged, errBroken, berrors.ErrInvalid, berrors.ErrChecksum, berrors.ErrVersionMismatch}, func(one error) bool { return errors.Is(err, one) })
+}
+
+// Checked is what a check read.
+type Checked struct {
+	File    string    `json:"file"`
+	Bytes   int64     `json:"bytes"`
+	Ledgers int       `json:"ledgers"`
+	Values  int64     `json:"values"`
+	Install string    `json:"install,omitempty"`
+	Taken   time.Time `json:"taken,omitzero"` // it is a backup, of then
+}
+
+// mostFindings is how much of what is wrong with the pages is told.
+const mostFindings = 5
+
+// Check reads all of a state file: its pages, and every value against its checksum.
+// A damaged file may end the process that reads it or keep it for ever: call it in a
+// process of its own.
+func Check(path string) (*Checked, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() == 0 {
+		return nil, fmt.Errorf("%w: %s is empty", ErrDamaged, path)
+	}
+	b, err := openWhole(path, true)
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("check %s: %w", path, ErrHeld)
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("check the state: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: open %s: %w", ErrDamaged, path, err)
+	}
+	found := &Checked{File: path, Bytes: info.Size()}
+	if err := guarded(func() error { return b.View(found.read) }); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
+	}
+	return found, b.Close()
+}
+
+func (c *Checked) read(tx *bolt.Tx) error {
+	var wrong []error
+	for err := range tx.Check() { // to its end: it reads tx until then
+		if len(wrong) < mostFindings {
+			wrong = append(wrong, err)
+		}
+	}
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
+	}
+	names, err := ledgerNames(tx)
+	if err != nil {
+		return err
+	}
+	id, err := readIdentity(tx)
+	if err != nil {
+		return err
+	}
+	c.Ledgers, c.Install = len(names), id.ID
+	if id.Restored.IsZero() {
+		c.Taken = id.Taken
+	}
+	return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+		if string(name) == string(namesBucket) {
+			return nil // names of ledgers, which have no checksum
+		}
+		return c.values(string(name), b)
+	})
+}
+
+// values reads a bucket and those in it.
+func (c *Checked) values(name string, b *bolt.Bucket) error {
+	return b.ForEach(func(k, v []byte) error {
+		if v == nil {
+			return c.values(name+"/"+string(k), b.Bucket(k))
+		}
+		c.Values++
+		if len(v) == 1 && v[0] == version {
+			return nil // a key that is there, and says no more
+		}
+		if _, err := unseal(v); err != nil {
+			return &DamagedError{Bucket: name, Key: string(k), Err: err}
+		}
+		return nil
+	})
+}
