@@ -35,8 +35,8 @@ type Settings struct {
 	// Ballast is how many bytes are kept on the disk of the state to be given up when it
 	// is full. Four times as much has to be free before a batch.
 	Ballast int64
-	Zone   *time.Location // for cron
-	Poll   time.Duration
+	Zone    *time.Location // for cron
+	Poll    time.Duration
 }
 
 // LogSettings say how headgate logs.

@@ -40,8 +40,8 @@ type DB struct {
 	bolt     *bolt.DB
 	identity identity
 	readOnly bool
-	failed   atomic.Bool // nothing is read or written any more
-	broken   atomic.Bool // bbolt fell over the file
+	failed   atomic.Pointer[error] // why nothing is read or written any more; nil: it is
+	broken   atomic.Bool           // bbolt fell over the file
 }
 
 // Open opens the state in dir for one process, making it when it is new.

@@ -71,21 +71,34 @@ func whole(b *bolt.DB, path string) error {
 }
 
 func (db *DB) view(f func(*bolt.Tx) error) error {
-	if db.failed.Load() {
-		return engine.ErrStateUncertain
+	if err := db.uncertain(); err != nil {
+		return err
 	}
-	return db.noted(guarded(func() error { return db.bolt.View(f) }))
+	err := db.noted(guarded(func() error { return db.bolt.View(f) }))
+	if !db.readOnly && Damaged(err) { // the process that comes next checks it, and restores a backup
+		db.failed.CompareAndSwap(nil, &err)
+		return db.uncertain()
+	}
+	return err
 }
 
 // update commits one transaction. After an error nobody knows what the file holds,
 // and nothing is read from it or written to it any more (R4).
 func (db *DB) update(f func(*bolt.Tx) error) error {
-	if db.failed.Load() {
-		return engine.ErrStateUncertain
+	if err := db.uncertain(); err != nil {
+		return err
 	}
 	if err := db.noted(guarded(func() error { return db.bolt.Update(f) })); err != nil {
-		db.failed.Store(true)
-		return fmt.Errorf("%w: %w", engine.ErrStateUncertain, err)
+		db.failed.CompareAndSwap(nil, &err)
+		return db.uncertain()
+	}
+	return nil
+}
+
+// uncertain says why nothing is read or written any more.
+func (db *DB) uncertain() error {
+	if why := db.failed.Load(); why != nil {
+		return fmt.Errorf("%w: %w", engine.ErrStateUncertain, *why)
 	}
 	return nil
 }
@@ -94,7 +107,7 @@ func (db *DB) update(f func(*bolt.Tx) error) error {
 func (db *DB) noted(err error) error {
 	if errors.Is(err, errBroken) {
 		db.broken.Store(true)
-		db.failed.Store(true)
+		db.failed.CompareAndSwap(nil, &err)
 	}
 	return err
 }
@@ -106,7 +119,7 @@ func (db *DB) Close() error {
 	if db.broken.Load() {
 		return nil
 	}
-	if db.readOnly || db.failed.Load() {
+	if db.readOnly || db.failed.Load() != nil {
 		return db.bolt.Close()
 	}
 	noted := db.noteInstall()
