@@ -1,5 +1,5 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench profile fuzz cover kill orders reload soak proxy simulate faults variants
+.PHONY: build test demo bench profile fuzz cover kill orders reload soak damage powercut proxy simulate faults variants
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -54,6 +54,14 @@ orders:
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:
 	HEADGATE_TEST_BROKEN=200 HEADGATE_TEST_SWAPS=60 HEADGATE_TEST_TIMING=1 go test ./cmd/headgate -run Reload -count=1 -v -timeout 60m
+
+# DAMAGES=600 damaged state files.
+damage:
+	HEADGATE_TEST_DAMAGES=$(or $(DAMAGES),600) go test ./cmd/headgate -run Damage -count=1 -v -timeout 60m
+
+# CUTS=100 power cuts inside imports into SQLite and into files; root only.
+powercut:
+	HEADGATE_TEST_CUTS=$(or $(CUTS),100) go test ./cmd/headgate -run Powercut -count=1 -v -timeout 60m
 
 # A daemon with 50 flows: idle for a minute, under load for SOAK=10m.
 soak:
