@@ -105,8 +105,11 @@ func (a *app) sound(ctx context.Context, set *rules.Ruleset) (*state.DB, error) 
 	}
 	db, err := state.Open(dir, time.Now)
 	if state.Damaged(err) {
-		if err = a.replace(ctx, set, err); err == nil {
+		damage := err
+		if err = a.replace(ctx, set, damage); err == nil {
 			db, err = state.Open(dir, time.Now)
+		} else if errors.Is(err, state.ErrHeld) { // bbolt fell over it in this process, and holds it to its end
+			err = fmt.Errorf("%w\n  start headgate again: it checks the state first, and restores a backup where there is a good one", damage)
 		}
 	}
 	return db, uncertain(err)

@@ -48,7 +48,7 @@ func (s *Service) Backup(ctx context.Context, _ engine.Actor, q *BackupRequest) 
 // CheckState reads all of the state as it is now.
 func (s *Service) CheckState(ctx context.Context, _ engine.Actor, _ *Nothing) (*state.Checked, error) {
 	if s.Keeper == nil {
-		return nil, errReadOnly
+		return nil, usage("no daemon runs: the state itself can be read")
 	}
 	return s.Keeper.Check(ctx)
 }

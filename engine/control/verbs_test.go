@@ -57,7 +57,7 @@ func TestUnwrittenActs(t *testing.T) {
 	t.Parallel()
 	s := fuzzed(t)
 	s.Audit = full{}
-	reading := []string{"status", "plan", "exceptions", "exception", "keys", "positions", "verify", "trace", "doctor"}
+	reading := []string{"status", "plan", "exceptions", "exception", "keys", "positions", "verify", "trace", "doctor", "check-state"}
 	for verb := range verbs {
 		_, err := s.do(context.Background(), engine.Actor{Name: "ann"}, verb, []byte(`{"flow":"stock","why":"w","all":true}`))
 		if full := err != nil && strings.Contains(err.Error(), errFull.Error()); full == slices.Contains(reading, verb) {
