@@ -61,7 +61,7 @@ damage:
 
 # CUTS=100 power cuts inside imports into SQLite and into files; root only.
 powercut:
-	HEADGATE_TEST_CUTS=$(or $(CUTS),100) go test ./cmd/headgate -run Powercut -count=1 -v -timeout 60m
+	HEADGATE_TEST_CUTS=$(or $(CUTS),100) go test ./cmd/headgate -run PowerCut -count=1 -v -timeout 60m
 
 # A daemon with 50 flows: idle for a minute, under load for SOAK=10m.
 soak:
