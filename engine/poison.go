@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"headgate/connectors"
 	"headgate/engine/record"
@@ -31,6 +32,10 @@ type Notes interface {
 	Read(ledger string) (note Note, found bool)
 	Write(ledger string, note Note) error
 	Clear(ledger string) error
+	// Quiet returns until when a system asked to be left alone, and KeepQuiet keeps
+	// that: also the next process asks nothing before.
+	Quiet(system string) time.Time
+	KeepQuiet(system string, until time.Time) error
 }
 
 // Note is what is known of a run that goes on, or went on when its process died.

@@ -26,6 +26,7 @@ type system struct {
 	name     string
 	attempts int
 	failures map[string]connectors.Class // by code, where another than the connector says
+	keep     func(quiet time.Time)       // for the next process
 
 	mu     sync.Mutex
 	row    int           // questions that failed, one behind the other
@@ -61,6 +62,15 @@ func (e *Engine) system(c *rules.Connector) *system {
 	s := &system{name: c.Name, attempts: c.Retry.Attempts, failures: make(map[string]connectors.Class, len(c.Failures))}
 	for code, name := range c.Failures {
 		s.failures[code], _ = connectors.ClassNamed(name) // load checked it
+	}
+	s.keep = func(time.Time) {}
+	if e.Notes != nil {
+		s.quiet = e.Notes.Quiet(c.Name)
+		s.keep = func(quiet time.Time) {
+			if err := e.Notes.KeepQuiet(c.Name, quiet); err != nil {
+				e.Log.Warn("when a system may be asked again could not be kept for the next process", "system", c.Name, "error", err)
+			}
+		}
 	}
 	for _, other := range e.systems.all {
 		if other.name == c.Name {
@@ -232,7 +242,10 @@ func (s *system) answered(r *run, effect bool, err error, now time.Time, rest fu
 		return nothing
 	}
 	s.row++
-	s.quiet = later(s.quiet, now.Add(connectors.AfterOf(err)))
+	if after := connectors.AfterOf(err); after > 0 {
+		s.quiet = later(s.quiet, now.Add(after))
+		s.keep(s.quiet)
+	}
 	probing := s.probe == r && !s.since.IsZero()
 	if !probing && (!s.since.IsZero() || class != connectors.Denied && s.row < s.attempts) {
 		return nothing

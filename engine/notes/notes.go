@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"headgate/engine"
 )
@@ -92,11 +93,15 @@ func (n *Notes) Write(ledger string, note engine.Note) error {
 	if err != nil {
 		return err
 	}
-	temp := n.path(ledger) + ".tmp"
-	if err := os.WriteFile(temp, text, 0o600); err != nil {
+	return replace(n.path(ledger), text)
+}
+
+// replace replaces a note as a whole.
+func replace(path string, text []byte) error {
+	if err := os.WriteFile(path+".tmp", text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(temp, n.path(ledger))
+	return os.Rename(path+".tmp", path)
 }
 
 // Clear implements engine.Notes.
@@ -105,6 +110,28 @@ func (n *Notes) Clear(ledger string) error {
 		return err
 	}
 	return nil
+}
+
+// Quiet implements engine.Notes. What cannot be read says nothing.
+func (n *Notes) Quiet(system string) (until time.Time) {
+	text, err := os.ReadFile(n.quietPath(system))
+	if err != nil || until.UnmarshalText(text) != nil {
+		return time.Time{}
+	}
+	return until
+}
+
+// KeepQuiet implements engine.Notes.
+func (n *Notes) KeepQuiet(system string, until time.Time) error {
+	text, err := until.MarshalText()
+	if err != nil {
+		return err
+	}
+	return replace(n.quietPath(system), text)
+}
+
+func (n *Notes) quietPath(system string) string {
+	return filepath.Join(n.dir, "quiet-"+url.PathEscape(system))
 }
 
 func (n *Notes) path(ledger string) string {
