@@ -35,6 +35,9 @@ type Kind struct {
 	// digit: "503", "5xx", "xxxxx". nil: they carry none.
 	Codes []string
 
+	// Sends says that its destinations may be Senders: batch.in_flight means something.
+	Sends bool
+
 	// Open makes a connector without I/O: it dials on first use.
 	Open func(settings any, tools Tools) (Connector, error)
 }

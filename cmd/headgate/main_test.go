@@ -2,13 +2,17 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
 	"go.uber.org/goleak"
+	"headgate/connectors/http/shopapi"
 )
 
 // TestMain makes the binary itself a command of the scripts.
@@ -43,8 +47,28 @@ func TestScripts(t *testing.T) {
 			e.Setenv("NO_COLOR", "1")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"age": age, "sql": sql, "exit": wantExit, "until": until},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"age": age, "sql": sql, "exit": wantExit, "until": until, "shopapi": shop},
 	})
+}
+
+// shop opens an API of orders at $SHOP, whose first requests fail as named.
+func shop(ts *testscript.TestScript, _ bool, faults []string) {
+	var ways []shopapi.Fault
+	for _, name := range faults {
+		way, err := shopapi.FaultNamed(name)
+		ts.Check(err)
+		ways = append(ways, way)
+	}
+	s, err := shopapi.Open(shopapi.Config{Fault: func(n int64, _ *http.Request) shopapi.Fault {
+		if n > int64(len(ways)) {
+			return shopapi.None
+		}
+		return ways[n-1]
+	}})
+	ts.Check(err)
+	server := httptest.NewServer(s)
+	ts.Defer(server.Close)
+	ts.Setenv("SHOP", server.URL)
 }
 
 // age makes files an hour old, as files that are no longer written are.

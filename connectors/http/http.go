@@ -31,6 +31,7 @@ func Kind() connectors.Kind {
 		Settings: func() any { return &Settings{MaxBody: defaultMaxBody} },
 		Resource: func() any { return &Resource{Format: formatJSON} },
 		Codes:    codes,
+		Sends:    true,
 		Open: func(settings any, tools connectors.Tools) (connectors.Connector, error) {
 			return open(settings.(*Settings), tools)
 		},

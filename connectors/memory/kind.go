@@ -24,6 +24,7 @@ func Kind(store *Store) connectors.Kind {
 		Summary:  "tables in memory, for tests",
 		Settings: func() any { return new(Settings) },
 		Resource: func() any { return new(ResourceSettings) },
+		Sends:    true,
 		Codes:    []string{"timeout", "xxx", "unique"},
 		Open: func(settings any, tools connectors.Tools) (connectors.Connector, error) {
 			return &connector{store: store, settings: settings.(*Settings), tools: tools}, nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"headgate/connectors"
 	"headgate/rules"
 	"headgate/rules/expression"
 )
@@ -34,6 +35,16 @@ func (l *loader) lint() {
 		}
 		l.lintFilter(f)
 		l.lintWrites(f)
+		l.lintInFlight(f)
+	}
+}
+
+// lintInFlight tells a flow that wants several messages on their way to what is sent none.
+func (l *loader) lintInFlight(f *rules.Flow) {
+	i := slices.IndexFunc(l.kinds, func(k connectors.Kind) bool { return k.Name == f.To.Connector.Type })
+	if f.Batch.InFlight > 1 && i >= 0 && !l.kinds[i].Sends {
+		b := l.flowBlock(f.Name)
+		b.warn(b.head, "in_flight", fmt.Sprintf("in_flight of %s does nothing: its destination is written a batch at a time", b.name), "leave it out")
 	}
 }
 
