@@ -69,6 +69,13 @@ type Scope struct {
 	Documents []string
 }
 
+// Directed is implemented by resource settings that may say nothing of how records
+// are read, or of how they are written.
+type Directed interface {
+	Readable() error // why they cannot be read; nil: they can
+	Writable() error
+}
+
 // Tools are what a connector may use of the world.
 type Tools struct {
 	Now     func() time.Time
@@ -284,6 +291,21 @@ type Getter interface {
 	// Get returns the rows whose columns equal the keys: one value a column.
 	// Each answer names its key by position and has one value for each of Resource.Read.
 	Get(ctx context.Context, columns []string, keys [][]record.Value) ([]Got, error)
+}
+
+// Selective is a Getter that can be asked by some columns, and not by others.
+type Selective interface {
+	Getter
+	Asks(columns []string) bool
+}
+
+// GetterBy returns source as one that can be asked by columns, or nil.
+func GetterBy(source Source, columns []string) Getter {
+	if s, ok := source.(Selective); ok && !s.Asks(columns) {
+		return nil
+	}
+	getter, _ := source.(Getter)
+	return getter
 }
 
 // Got is one row that answers a Get.

@@ -183,8 +183,8 @@ func (f *facts) open(a *answers) error {
 		return err
 	}
 	a.mapper = rules.NewMapper(from)
-	if keyColumns(a) != nil {
-		a.getter, _ = a.source.(connectors.Getter)
+	if columns := keyColumns(a); columns != nil {
+		a.getter = connectors.GetterBy(a.source, columns)
 	}
 	return nil
 }

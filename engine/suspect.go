@@ -190,7 +190,7 @@ func (rd *reader) readSuspects(ctx context.Context) error {
 // which columns; else nil.
 func (r *run) askedByKey() (connectors.Getter, []string) {
 	columns := sourceKey(r.flow.From)
-	if getter, able := r.source.(connectors.Getter); able && columns != nil {
+	if getter := connectors.GetterBy(r.source, columns); getter != nil && columns != nil {
 		return getter, columns
 	}
 	return nil, nil

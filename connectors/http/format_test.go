@@ -222,3 +222,58 @@ func TestPosted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAskedByKey: a resource that only says how one record is asked for is looked up
+// in, by the columns of its find blocks and no others.
+func TestAskedByKey(t *testing.T) {
+	t.Parallel()
+	server := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		switch r.URL.RequestURI() {
+		case "/rows/1":
+			answer(200, `{"no": 1}`)(w, r)
+		case "/rows/2":
+			answer(200, `{"no": 7}`)(w, r)
+		case "/rows?at=a%26b":
+			answer(200, `{"items": [{"no": 3, "at": "a&b"}, {"no": 4, "at": "c"}]}`)(w, r)
+		default:
+			answer(404, `{}`)(w, r)
+		}
+	})
+	r := reading{resource: "find {\npath = \"/rows/${no}\"\n}\nfind {\npath = \"/rows\"\nquery = { at = \"${at}\" }\nrecords = \"items\"\n}"}
+	source := r.open(t, server.URL)
+	by := func(column string, key record.Value) string {
+		getter := connectors.GetterBy(source, []string{column})
+		if getter == nil {
+			return "not asked"
+		}
+		got, err := getter.Get(t.Context(), []string{column}, [][]record.Value{{key}})
+		if err != nil {
+			return connectors.ClassOf(err).String()
+		}
+		var rows []string
+		for _, g := range got {
+			rows = append(rows, g.Row[0].Text())
+		}
+		return strings.Join(rows, " ")
+	}
+	for _, test := range []struct {
+		column string
+		key    record.Value
+		want   string
+	}{
+		{"no", record.IntValue(1), "1"},
+		{"no", record.IntValue(2), "broken"}, // another record was given
+		{"no", record.IntValue(9), ""},
+		{"no", record.StringValue(".."), "broken"}, // it would be another path
+		{"no", record.NullValue(), ""},
+		{"at", record.StringValue("a&b"), "3"},
+		{"note", record.IntValue(1), "not asked"},
+	} {
+		if got := by(test.column, test.key); got != test.want {
+			t.Errorf("%s = %s: got %q, want %q", test.column, test.key.Text(), got, test.want)
+		}
+	}
+	if _, err := source.Read(t.Context(), connectors.Part{}, "", 1); connectors.ClassOf(err) != connectors.Broken {
+		t.Errorf("read: got %v, want broken", err)
+	}
+}

@@ -19,11 +19,22 @@ import (
 // connector.
 const getsAtOnce = 4
 
-// byKey reports whether a find asks by nothing but the key rows are read by.
-func (s *source) byKey(f Find) bool {
+// byColumns reports whether a find asks by nothing but columns.
+func byColumns(f Find) bool {
+	uses := f.uses()
+	return len(uses) > 0 && !slices.Contains(uses, nameID) && !slices.Contains(uses, nameReference)
+}
+
+func (f *Find) uses() []string {
 	t := target{nethttp.MethodGet, f.Path, f.Query, f.Headers}
-	uses := t.uses()
-	return len(uses) > 0 && !slices.ContainsFunc(uses, func(name string) bool { return !slices.Contains(s.resource.ReadKey, name) })
+	return t.uses()
+}
+
+// Asks implements connectors.Selective: a find uses those columns and nothing else.
+func (g *getter) Asks(columns []string) bool {
+	return slices.ContainsFunc(g.resource.Settings.(*Resource).Finds, func(f Find) bool {
+		return byColumns(f) && !slices.ContainsFunc(f.uses(), func(name string) bool { return !slices.Contains(columns, name) })
+	})
 }
 
 // Get implements connectors.Getter: it asks for each key by the first find whose

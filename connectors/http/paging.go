@@ -41,7 +41,7 @@ func (s *source) message(p *position) (*message, error) {
 }
 
 func (s *source) accepts() [][2]string {
-	switch s.parser.format {
+	switch s.resource.Settings.(*Resource).Format {
 	case formatXML:
 		return [][2]string{{"Accept", "application/xml, text/xml"}}
 	case formatJSONL:

@@ -210,6 +210,24 @@ func (r *Resource) Validate() error {
 	return r.Fetch.validate(r.Format)
 }
 
+// errNoFetch says why a resource cannot be read.
+var errNoFetch = errors.New("the resource has no fetch block: it does not say how its records are read")
+
+// Readable and Writable implement connectors.Directed.
+func (r *Resource) Readable() error {
+	if r.Fetch == nil {
+		return errNoFetch
+	}
+	return nil
+}
+
+func (r *Resource) Writable() error {
+	if r.Create == nil && r.Update == nil && r.Delete == nil && r.Upsert == nil {
+		return errors.New("the resource has none of create, update, upsert and delete: it does not say how records are written")
+	}
+	return nil
+}
+
 func trimBody(place *string) {
 	if rest, ok := strings.CutPrefix(*place, nameBody+"."); ok {
 		*place = rest
@@ -255,3 +273,5 @@ func (p *Page) validate(format string) error {
 	}
 	return nil
 }
+
+var _ connectors.Directed = (*Resource)(nil)

@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	nethttp "net/http"
@@ -32,10 +31,12 @@ type getter struct{ *source }
 // Source implements connectors.Connector.
 func (c *connector) Source(r connectors.Resource) (connectors.Source, error) {
 	s := &source{connector: c, resource: r, fetch: r.Settings.(*Resource).Fetch}
+	asked := slices.ContainsFunc(r.Settings.(*Resource).Finds, byColumns)
+	if s.fetch == nil && !asked {
+		return nil, broken(s.op(), errNoFetch)
+	}
 	if s.fetch == nil {
-		e := broken("read "+r.Name, errors.New("the resource does not say how its records are read"))
-		e.Hint = "add a fetch block"
-		return nil, e
+		return &getter{s}, nil
 	}
 	method := s.fetch.Method
 	if method == "" {
@@ -43,14 +44,19 @@ func (c *connector) Source(r connectors.Resource) (connectors.Source, error) {
 	}
 	s.target = target{method, s.fetch.Path, s.fetch.Query, s.fetch.Headers}
 	s.parser = newParser(&r, s.fetch.Records)
-	if slices.ContainsFunc(r.Settings.(*Resource).Finds, s.byKey) {
+	if asked {
 		return &getter{s}, nil
 	}
 	return s, nil
 }
 
 // Place implements connectors.Source.
-func (s *source) Place() (string, error) { return s.place(s.fetch.Path.Source), nil }
+func (s *source) Place() (string, error) {
+	if s.fetch == nil {
+		return s.place(s.resource.Settings.(*Resource).Finds[0].Path.Source), nil
+	}
+	return s.place(s.fetch.Path.Source), nil
+}
 
 // Parts implements connectors.Source: a resource is one part.
 func (s *source) Parts(context.Context) iter.Seq2[connectors.Part, error] {
@@ -62,6 +68,9 @@ func (s *source) op() string { return "read " + s.resource.Name }
 // Read implements connectors.Source. A position that ended starts again: a whole
 // resource from its beginning, a cursor from its overlap before the greatest one seen.
 func (s *source) Read(ctx context.Context, _ connectors.Part, after record.Position, limit int) (connectors.Page, error) {
+	if s.fetch == nil {
+		return nil, broken(s.op(), errNoFetch)
+	}
 	p, err := parsePosition(after)
 	if err != nil {
 		return nil, err
@@ -168,6 +177,6 @@ func shape(op string, format string, args ...any) *connectors.Error {
 }
 
 var (
-	_ connectors.Source = (*source)(nil)
-	_ connectors.Getter = (*getter)(nil)
+	_ connectors.Source    = (*source)(nil)
+	_ connectors.Selective = (*getter)(nil)
 )

@@ -25,6 +25,7 @@ const (
 func (l *loader) compileFlow(b *block) {
 	f := &rules.Flow{Name: b.label, Create: b.boolean("create", true), Update: b.boolean("update", true), Delete: b.boolean("delete", false)}
 	f.From, f.To = l.findResource(b, "from"), l.findResource(b, "to")
+	b.directed(f)
 	l.flowSettings(b, f)
 	if f.From == nil || f.To == nil {
 		b.known["filter"], b.known["rule"] = true, true

@@ -97,6 +97,25 @@ func render(pieces []piece, names connectors.Names) (string, error) {
 	return string(all), nil
 }
 
+// directed tells a flow that reads what says nothing of reading, or writes what says
+// nothing of writing.
+func (b *block) directed(f *rules.Flow) {
+	for _, end := range []struct {
+		name     string
+		resource *rules.Resource
+		why      func(connectors.Directed) error
+	}{{"from", f.From, connectors.Directed.Readable}, {"to", f.To, connectors.Directed.Writable}} {
+		if end.resource == nil {
+			continue
+		}
+		if d, ok := end.resource.Settings.(connectors.Directed); ok {
+			if err := end.why(d); err != nil {
+				b.fail(b.attr(end.name).Range(), "direction", err.Error(), "")
+			}
+		}
+	}
+}
+
 // checkTemplates tells the names of templates that the resource does not have.
 func (l *loader) checkTemplates(r *rules.Resource) {
 	columns := slices.Clone(r.Columns.Names)
@@ -111,8 +130,14 @@ func (l *loader) checkTemplates(r *rules.Resource) {
 		slices.Sort(known)
 		known = slices.Compact(known)
 		for _, e := range t.uses {
-			if name := l.source(e.Range()); !slices.Contains(known, name) {
+			switch name := l.source(e.Range()); {
+			case !slices.Contains(known, name):
 				t.block.fail(e.Range(), "reference", fmt.Sprintf("unknown name %s", name), suggest(name, known))
+			case slices.Contains(columns, name):
+			case name == "id" && r.ID == nil:
+				t.block.fail(e.Range(), "reference", "the resource does not say what its id is", `write id = "row.…": the column that this system names its records by`)
+			case name == "cursor" && r.Cursor == "":
+				t.block.fail(e.Range(), "reference", "the resource has no cursor", `write cursor = "…" in it: the column that tells how new a record is`)
 			}
 		}
 	}
