@@ -23,8 +23,6 @@ type reading struct {
 	timeout   time.Duration
 	now       func() time.Time
 	columns   []record.Column
-	limit     int
-	after     record.Position
 }
 
 var plainFetch = `
