@@ -130,7 +130,7 @@ func mountDisk(t testing.TB) *disk {
 	if told, err := exec.Command("mount", "-o", "loop", d.image, d.at).CombinedOutput(); err != nil {
 		t.Skipf("no power cuts: no file can be mounted here: %v: %s", err, told)
 	}
-	t.Cleanup(func() { d.run("umount", d.at) })
+	t.Cleanup(d.unmount)
 	if err := d.shutdown(flushJournal); err != nil {
 		t.Skipf("no power cuts: EXT4_IOC_SHUTDOWN: %v", err)
 	}
@@ -161,10 +161,22 @@ func (d *disk) cut(flags int) {
 	}
 }
 
+// unmount waits for what a killed headgate leaves behind: its check of the state ends
+// a moment after it.
+func (d *disk) unmount() {
+	d.Helper()
+	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(20 * time.Millisecond) {
+		if exec.Command("umount", d.at).Run() == nil {
+			return
+		}
+	}
+	d.run("umount", d.at)
+}
+
 // remount gives it back.
 func (d *disk) remount() {
 	d.Helper()
-	d.run("umount", d.at)
+	d.unmount()
 	d.run("mount", "-o", "loop", d.image, d.at)
 }
 

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,6 +63,11 @@ func checkBy(ctx context.Context, path string, c *exec.Cmd) (*state.Checked, err
 	c.Args[0] = "headgate"
 	var out, told bytes.Buffer
 	c.Stdout, c.Stderr, c.WaitDelay = &out, &told, checkOutput
+	// A check does not outlive who asked for it, however that ends. The signal is sent
+	// when the thread ends that started the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err := c.Run()
 	words, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(told.String()), "headgate: "), "\n")
 	switch code := c.ProcessState; {
