@@ -151,7 +151,7 @@ func (m *market) survive(t *testing.T, kills int) {
 	took := m.undisturbed()
 	landed, all, known := 0, 0, int64(m.orders)
 	for ; landed < kills; all++ {
-		if all > 20*kills {
+		if all > 20*kills+100 {
 			t.Fatalf("only %d of %d kills landed", landed, all)
 		}
 		if known == int64(m.orders) {
