@@ -96,7 +96,8 @@ func cutOneImport(t *testing.T, dice *rand.Rand, o *operator, erp *till, disk *d
 }
 
 // cutAccount is the account of an import, but for one thing: a copy of a line may be
-// told as unchanged instead of duplicate after a cut. Neither is written.
+// told as unchanged instead of duplicate after a cut or a kill: it is looked up because
+// the last process was about to write its key. Neither is written.
 func cutAccount(o *operator, erp *till) *account {
 	o.Helper()
 	a := accountOf(o, erp)
