@@ -9,6 +9,7 @@ package connectors
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"os"
 	"time"
@@ -255,6 +256,15 @@ type Query struct {
 	// it can; nil, or one a key.
 	References []string       // headgate's names of them; "" is not known
 	IDs        []record.Value // the ids the destination gave them; missing is not known
+}
+
+// Check reports a query whose other names are not one a key: a destination that asked
+// by them would answer with other records.
+func (q *Query) Check() error {
+	if n := len(q.Keys); q.References != nil && len(q.References) != n || q.IDs != nil && len(q.IDs) != n {
+		return fmt.Errorf("%d keys are asked with %d references and %d ids", n, len(q.References), len(q.IDs))
+	}
+	return nil
 }
 
 // Of returns the columns that the keys are of, in a resource that has this key.

@@ -327,16 +327,12 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 	slab := make([]record.Value, 0, len(ask)*len(d.own.Key))
 	for _, i := range ask {
 		start := len(slab)
-		if d.sender != nil {
-			query.References, query.IDs = append(query.References, d.carriedReference(&b.items[i])), append(query.IDs, b.items[i].toID)
-		}
 		for _, c := range d.own.Key {
 			slab = append(slab, b.items[i].values[c])
 		}
 		query.Keys = append(query.Keys, slab[start:len(slab):len(slab)])
-		query.IDs = append(query.IDs, b.items[i].toID)
-		if at := d.own.Reference; at >= 0 {
-			query.References = append(query.References, b.items[i].values[at].Str())
+		if d.sender != nil { // the others ask by key
+			query.References, query.IDs = append(query.References, d.carriedReference(&b.items[i])), append(query.IDs, b.items[i].toID)
 		}
 	}
 	var found []connectors.Found

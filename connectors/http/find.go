@@ -32,6 +32,9 @@ type finder struct{ *destination }
 
 // Find asks for each key by the first find whose names are all known.
 func (f *finder) Find(ctx context.Context, q connectors.Query) ([]connectors.Found, error) {
+	if err := q.Check(); err != nil {
+		return nil, f.failed(connectors.Broken, "find", "", err)
+	}
 	answers := make([][]connectors.Found, len(q.Keys))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(findsAtOnce)
@@ -68,10 +71,10 @@ func (f *finder) asked(q *connectors.Query, at int) connectors.Names {
 	for i, column := range q.Of(f.resource.WriteKey) {
 		names[column] = q.Keys[at][i]
 	}
-	if at < len(q.References) && q.References[at] != "" {
+	if q.References != nil && q.References[at] != "" {
 		names[nameReference] = record.StringValue(q.References[at])
 	}
-	if at < len(q.IDs) {
+	if q.IDs != nil {
 		names[nameID] = q.IDs[at]
 	} else if returning := f.resource.Returning; len(returning) == 1 && !names[returning[0]].Missing() {
 		names[nameID] = names[returning[0]] // the key is the id

@@ -208,7 +208,7 @@ func (s *sender) effect(w *writer, c *connectors.Change, now time.Time) connecto
 
 // Find returns what is there by key, or by reference, as it was before the lag.
 func (s *findingSender) Find(ctx context.Context, q connectors.Query) ([]connectors.Found, error) {
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), q.Check()); err != nil {
 		return nil, err
 	}
 	s.store.mu.Lock()
@@ -237,7 +237,7 @@ func (s *findingSender) Find(ctx context.Context, q connectors.Query) ([]connect
 			if now.Sub(row.changed) < s.api.Lag {
 				shown = row.before
 			}
-			known := k < len(q.References) && q.References[k] != "" && q.References[k] == row.reference
+			known := q.References != nil && q.References[k] != "" && q.References[k] == row.reference
 			if shown == nil || !known && !matches(shown, at, key) {
 				continue
 			}
