@@ -16,6 +16,10 @@ const (
 	firstRest  = 5 * time.Second  // after it was found down; doubled each time it still is
 	lastRest   = 5 * time.Minute  // no such rest is longer
 	deniedRest = 15 * time.Minute // after it let nobody in: to knock often locks accounts
+
+	// The longest time a system may ask for. One that names a year has a wrong clock, or
+	// means harm: nobody would hear of its flows until then.
+	longestQuiet = 24 * time.Hour
 )
 
 // system is how a connector does, whichever flows ask it. It is the breaker between
@@ -65,7 +69,9 @@ func (e *Engine) system(c *rules.Connector) *system {
 	}
 	s.keep = func(time.Time) {}
 	if e.Notes != nil {
-		s.quiet = e.Notes.Quiet(c.Name)
+		if s.quiet = e.Notes.Quiet(c.Name); s.quiet.Sub(e.Clock.Now()) > longestQuiet {
+			s.quiet = e.Clock.Now().Add(longestQuiet) // the clock was another one then
+		}
 		s.keep = func(quiet time.Time) {
 			if err := e.Notes.KeepQuiet(c.Name, quiet); err != nil {
 				e.Log.Warn("when a system may be asked again could not be kept for the next process", "system", c.Name, "error", err)
@@ -243,7 +249,7 @@ func (s *system) answered(r *run, effect bool, err error, now time.Time, rest fu
 	}
 	s.row++
 	if after := connectors.AfterOf(err); after > 0 {
-		s.quiet = later(s.quiet, now.Add(after))
+		s.quiet = later(s.quiet, now.Add(min(after, longestQuiet)))
 		s.keep(s.quiet)
 	}
 	probing := s.probe == r && !s.since.IsZero()

@@ -166,12 +166,8 @@ func (d *disk) cut(flags int) {
 // a moment after it.
 func (d *disk) unmount() {
 	d.Helper()
-	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(20 * time.Millisecond) {
-		if exec.Command("umount", d.at).Run() == nil {
-			return
-		}
-	}
-	d.run("umount", d.at)
+	o := &operator{TB: d.TB}
+	o.eventually(d.at+" is unmounted", patience, func() bool { return exec.Command("umount", d.at).Run() == nil })
 }
 
 // remount gives it back.

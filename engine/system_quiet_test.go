@@ -1,0 +1,44 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"headgate/connectors"
+	"headgate/rules"
+)
+
+// kept are notes of when systems may be asked again.
+type kept map[string]time.Time
+
+func (kept) Crashed() bool                                    { return false }
+func (kept) Read(string) (note Note, found bool)              { return note, false }
+func (kept) Write(string, Note) error                         { return nil }
+func (kept) Clear(string) error                               { return nil }
+func (k kept) Quiet(system string) time.Time                  { return k[system] }
+func (k kept) KeepQuiet(system string, until time.Time) error { k[system] = until; return nil }
+
+// TestQuietOfTheNextProcess: a time that a system asked for holds for the next process
+// too, to the second, and never for longer than a day, whatever the system or a clock
+// that was wrong says.
+func TestQuietOfTheNextProcess(t *testing.T) {
+	t.Parallel()
+	now := standing{}.Now()
+	erp := &rules.Connector{Name: "erp", Retry: rules.Retry{Attempts: 3}}
+	for asked, want := range map[time.Duration]time.Duration{time.Hour: time.Hour, 100 * 365 * longestQuiet: longestQuiet} {
+		notes := kept{}
+		busy := &connectors.Error{Class: connectors.Down, After: asked, Err: errors.New("429")}
+		New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).answered(&run{flow: &rules.Flow{}}, false, busy, now, whole)
+		if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).quietUntil(); got != now.Add(want) {
+			t.Errorf("it asked for %s: the next process waits for %s", asked, got.Sub(now))
+		}
+		notes["erp"] = now.Add(asked)
+		if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).quietUntil(); got != now.Add(want) {
+			t.Errorf("it is noted for %s: the next process waits for %s", asked, got.Sub(now))
+		}
+	}
+	if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: kept{}}).system(erp).quietUntil(); !got.IsZero() {
+		t.Errorf("nothing was asked for, and it waits until %s", got)
+	}
+}
