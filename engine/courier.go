@@ -144,7 +144,7 @@ func (c *courier) once(ctx context.Context, p *parcel) error {
 		}
 	}
 	ways := p.ways(c.sender)
-	if p.partly() && !ways.Repeat && !p.inWindow(ways.Window, c.now()) {
+	if p.partly() && !ways.Repeat && !c.inWindow(p, ways.Window) {
 		p.sendAnew()
 		return nil
 	}

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -210,6 +211,34 @@ func TestWindowIsOver(t *testing.T) {
 			d.want("what waits", d.open(), test.open)
 		})
 	}
+}
+
+// TestWindowOverARestore: a message that a backup brought back may have been sent, and
+// answered, in the life that the state knows nothing of: its window counts as over,
+// whatever the clock says (R11, R12).
+func TestWindowOverARestore(t *testing.T) {
+	t.Parallel()
+	d := newAPI(t, apis["window"], rulesetText{})
+	d.order("A", 1)
+	d.loseSend(1, true)
+	d.try(engine.RunOptions{})
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	d.with(func(_ *engine.Engine, db *state.DB) {
+		if err := db.Backup(backup, func(string) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if _, err := state.Restore(filepath.Join(d.dir, "state"), backup, d.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	d.erpFaults = &connectortest.Faults{}
+	if s := d.try(engine.RunOptions{}); s.Pause != engine.PausedByRestore {
+		t.Fatalf("it runs over a restored state: %+v", s)
+	}
+	d.resume(engine.ResumeOptions{})
+	d.run()
+	d.want("the ERP", d.sold(), "A 1 - - -")
+	d.want("what waits", d.open(), "A in_doubt unknown_window")
 }
 
 // TestNoBehindUnknown: a refusal behind an unknown answer is no "no": that a record is

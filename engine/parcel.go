@@ -206,7 +206,9 @@ func (p *parcel) ways(s connectors.Sender) connectors.Ways {
 const windowShare = 0.75
 
 // inWindow reports whether the same bytes may still be sent again under their key. A
-// clock that went backwards counts as one that says the window is over.
-func (s *SendIntent) inWindow(window time.Duration, now time.Time) bool {
-	return window > 0 && !now.Before(s.First) && now.Sub(s.First) < time.Duration(float64(window)*windowShare)
+// clock that went backwards counts as one that says the window is over, and so does a
+// message that a backup brought back: what became of it since, the state forgot (R11).
+func (r *run) inWindow(p *parcel, window time.Duration) bool {
+	now := r.now()
+	return window > 0 && p.First.After(r.header.Restored) && !now.Before(p.First) && now.Sub(p.First) < time.Duration(float64(window)*windowShare)
 }

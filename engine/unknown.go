@@ -57,7 +57,7 @@ func (c *courier) isProof(p *parcel, receipt *connectors.Receipt) bool {
 	case ways.Find && receipt.Code == uniqueCode:
 		return false
 	case p.unknown:
-		return p.inWindow(ways.Window, c.now()) && receipt.Code != uniqueCode
+		return c.inWindow(p, ways.Window) && receipt.Code != uniqueCode
 	}
 	return true // a look-up said that no attempt before had done anything
 }
@@ -68,7 +68,7 @@ func (c *courier) settleUnknown(ctx context.Context, p *parcel) error {
 	ways := p.ways(c.sender)
 	sameAgain := p.noes == nil // to be refused once more proves no more
 	switch {
-	case ways.Repeat && sameAgain, sameAgain && p.inWindow(ways.Window, c.now()):
+	case ways.Repeat && sameAgain, sameAgain && c.inWindow(p, ways.Window):
 		return nil
 	case ways.Find && c.finder != nil:
 		return c.lookUp(ctx, p, ways.Lag)
