@@ -20,12 +20,13 @@ type decider struct {
 	tripped   bool
 	digest    []byte
 	witnesses []*witness
-	matched   map[string]bool // what the records created in this batch are matched by; where nothing is written, in this run
+	looked    map[record.Key]bool // of the intents of the last process
+	matched   map[string]bool     // what the records created in this batch are matched by; where nothing is written, in this run
 }
 
 func (r *run) decideAll(ctx context.Context, in <-chan *batch, out chan<- *batch) error {
 	defer close(out)
-	d := &decider{run: r, judge: newJudge(r)}
+	d := &decider{run: r, judge: newJudge(r), looked: make(map[record.Key]bool)}
 	var err error
 	if d.witnesses, err = r.openWitnesses(); err != nil {
 		return err
@@ -82,6 +83,7 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 		if err := d.compareWithDestination(ctx, b, ask, now); err != nil {
 			return err
 		}
+		d.noteLooked(b, ask)
 	}
 	d.waitOn(b)
 	return nil
@@ -201,10 +203,24 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 	}
 }
 
-// unknownEnd reports whether the last process was about to write the record, and ended.
+// unknownEnd reports whether the last process was about to write the record, and
+// ended, and the destination was not asked for it since.
 func (d *decider) unknownEnd(it *item) bool {
 	_, open := d.intents[it.key]
-	return open
+	return open && !d.looked[it.key]
+}
+
+// noteLooked notes of which such records the destination was asked: another copy of
+// one is a copy again.
+func (d *decider) noteLooked(b *batch, asked []int32) {
+	if len(d.intents) == 0 {
+		return
+	}
+	for _, i := range asked {
+		if it := &b.items[i]; d.unknownEnd(it) {
+			d.looked[it.key] = true
+		}
+	}
 }
 
 func otherContent() rules.Verdict {

@@ -35,3 +35,26 @@ func TestReturnedBehindACrash(t *testing.T) {
 	d.want("returned", d.run(), "1 updated")
 	d.want("the ERP", d.sold(), "A 1 - - -")
 }
+
+// TestCopyBehindACrash: of a record that the last process was about to write, the
+// destination is asked once. A copy of it is a copy, as without the crash.
+func TestCopyBehindACrash(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, rulesetText{size: 1})
+	for _, no := range []string{"A", "B", "A"} {
+		d.order(no, 1)
+	}
+	applied := false
+	d.erpFaults.Fail = func(c connectortest.Call) *connectortest.Fault {
+		if applied = applied || c.Op == "apply"; !applied {
+			return nil
+		}
+		return &connectortest.Fault{Err: errors.New("the cable was pulled"), Lost: true}
+	}
+	if s := d.try(engine.RunOptions{}); s.Err == nil {
+		t.Fatal("the run did not fail")
+	}
+	d.erpFaults.Fail = nil
+	d.clock.move(24 * time.Hour)
+	d.want("behind the crash", d.run(), "1 created, 1 unchanged, 1 duplicate")
+}

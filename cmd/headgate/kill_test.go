@@ -55,7 +55,7 @@ func killImports(t *testing.T, name string, erp *till) {
 	began := time.Now()
 	calm.ask([]int{exitOpen}, "run", "--once")
 	took := time.Since(began)
-	want := cutAccount(calm, erp)
+	want := accountOf(calm, erp)
 	accepted, stopped := accounted(sales)
 	slices.Sort(accepted)
 	if diff := cmp.Diff(accepted, want.Lines); diff != "" {
@@ -109,7 +109,7 @@ func killOneImport(t *testing.T, dice *rand.Rand, o *operator, erp *till, window
 		}
 	}
 	o.verify()
-	if diff := cmp.Diff(want, cutAccount(o, erp)); diff != "" {
+	if diff := cmp.Diff(want, accountOf(o, erp)); diff != "" {
 		t.Fatalf("after %d kills the end is another (- undisturbed, + killed):\n%s", kills, diff)
 	}
 	return landed, kills

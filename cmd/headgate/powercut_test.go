@@ -41,7 +41,7 @@ func cutImports(t *testing.T, name string, erp *till) {
 	calm := beginImport(t, name, erp, sales)
 	began := time.Now()
 	calm.ask([]int{exitOpen}, "run", "--once")
-	took, want := time.Since(began), cutAccount(calm, erp)
+	took, want := time.Since(began), accountOf(calm, erp)
 	window := took
 	landed, imports, all := 0, 0, 0
 	for ; landed < cuts; imports++ {
@@ -89,21 +89,10 @@ func cutOneImport(t *testing.T, dice *rand.Rand, o *operator, erp *till, disk *d
 			*window += *window / 8
 		}
 	}
-	if diff := cmp.Diff(want, cutAccount(o, erp)); diff != "" {
+	if diff := cmp.Diff(want, accountOf(o, erp)); diff != "" {
 		t.Fatalf("after %d power cuts the end is another (- undisturbed, + cut):\n%s", cuts, diff)
 	}
 	return landed, cuts
-}
-
-// cutAccount is the account of an import, but for one thing: a copy of a line may be
-// told as unchanged instead of duplicate after a cut or a kill: it is looked up because
-// the last process was about to write its key. Neither is written.
-func cutAccount(o *operator, erp *till) *account {
-	o.Helper()
-	a := accountOf(o, erp)
-	a.Outcomes["created"] += a.Outcomes["duplicate"]
-	delete(a.Outcomes, "duplicate")
-	return a
 }
 
 // disk is an ext4 file system of its own, in a file.
