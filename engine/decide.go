@@ -386,6 +386,7 @@ func (d *decider) forget(b *batch) {
 	if !b.again && !b.unit || d.foresees {
 		return
 	}
+	defer d.inflight.change()()
 	kept := b.items[:0]
 	for i := range b.items {
 		it := &b.items[i]

@@ -58,6 +58,17 @@ func (l *lane) awaits(b *batch, other held) bool {
 	return l.to == other.lane.to && keysOverlap(b, other.batch)
 }
 
+// change lets the items of a batch that entered be changed until the returned func is
+// called: other runs look at its keys.
+func (l *lane) change() (done func()) {
+	f := l.inflight
+	f.mu.Lock()
+	return func() {
+		f.changed.Broadcast() // it may stand in nobody's way any more
+		f.mu.Unlock()
+	}
+}
+
 // leave removes b, which is settled.
 func (l *lane) leave(b *batch) {
 	f := l.inflight
