@@ -347,7 +347,7 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 			slab = append(slab, b.items[i].values[c])
 		}
 		query.Keys = append(query.Keys, slab[start:len(slab):len(slab)])
-		if d.sender != nil { // the others ask by key
+		if d.sends { // the others ask by key
 			query.References, query.IDs = append(query.References, d.carriedReference(&b.items[i])), append(query.IDs, b.items[i].toID)
 		}
 	}

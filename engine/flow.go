@@ -86,7 +86,7 @@ func (r *run) openEnds() error {
 	if replacer, ok := r.dest.(connectors.Replacer); ok {
 		r.replaces = replacer.Replaces()
 	}
-	if r.sender, _ = r.dest.(connectors.Sender); r.sender != nil {
+	if r.sender, r.sends = r.dest.(connectors.Sender); r.sends {
 		if err := r.openSender(); err != nil {
 			return err
 		}

@@ -95,7 +95,7 @@ func (l *lots) lot(r *run, changes []*item) connectors.Lot {
 // it, where an expression makes that, else headgate's own. Only destinations that
 // cannot repeat need it of every record.
 func (r *run) carriedReference(it *item) string {
-	if r.sender == nil || it.key == "" || it.key[0] != keyedSpace {
+	if !r.sends || it.key == "" || it.key[0] != keyedSpace {
 		return ""
 	}
 	if c := r.own.Reference; c >= 0 && c < len(it.values) && !it.values[c].Missing() {

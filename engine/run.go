@@ -167,6 +167,7 @@ type run struct {
 	appender   connectors.Appender // nil: its effects are not undone by cutting back
 	replaces   bool                // an update carries all of a record
 	sender     connectors.Sender   // nil: its effects are repeated, or undone
+	sends      bool                // the destination is a Sender, also where nothing is sent: it knows records by reference and id too
 	sentTo     []string            // the columns that are sent, in their order
 	first      string              // the flow's first name: references are made of it
 	shape      record.Hash         // of the columns fingerprints speak of
