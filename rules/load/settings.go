@@ -163,7 +163,10 @@ func (b *block) validate(settings any) {
 	}
 	place := b.head
 	if f, ok := errors.AsType[*connectors.FieldError](err); ok {
-		if r, found := b.find(f.Field); found {
+		if r, whole, found := b.find(f.Field); found {
+			if b.l.wrongIn(whole) {
+				return // it follows from what is told already
+			}
 			place = r
 		}
 		err = f.Err
@@ -171,24 +174,32 @@ func (b *block) validate(settings any) {
 	b.fail(place, "setting", err.Error(), "")
 }
 
-// find returns the place of an argument or block by its path: csv.delimiter.
-func (b *block) find(path string) (hcl.Range, bool) {
+// wrongIn reports whether an error stands in the range.
+func (l *loader) wrongIn(r hcl.Range) bool {
+	return slices.ContainsFunc(l.diagnostics, func(d Diagnostic) bool {
+		return d.Severity == Error && d.File == r.Filename && r.Start.Line <= d.Line && d.Line <= r.End.Line
+	})
+}
+
+// find returns the place of an argument or block by its path: csv.delimiter; and all
+// of the block, or the argument again.
+func (b *block) find(path string) (place, whole hcl.Range, found bool) {
 	body, rest := b.body, path
 	for {
 		name, more, nested := strings.Cut(rest, ".")
 		if a, ok := body.Attributes[name]; ok {
-			return a.Expr.Range(), true
+			return a.Expr.Range(), a.Expr.Range(), true
 		}
 		i := slices.IndexFunc(body.Blocks, func(x *hclsyntax.Block) bool { return x.Type == name })
 		if i < 0 {
-			return hcl.Range{}, false
+			return hcl.Range{}, hcl.Range{}, false
 		}
 		if !nested {
-			return body.Blocks[i].TypeRange, true
+			return body.Blocks[i].TypeRange, body.Blocks[i].Range(), true
 		}
 		body, rest = body.Blocks[i].Body, more
 		if len(body.Attributes) == 0 && len(body.Blocks) == 0 {
-			return b.head, true
+			return b.head, b.head, true
 		}
 	}
 }
