@@ -15,8 +15,15 @@ import (
 	"headgate/connectors/http/shopapi"
 )
 
+// Under the race detector a process sleeps for a second before it ends, so that other
+// threads may still tell of a race. The tests start thousands.
+const raceVariable, raceOptions = "GORACE", "atexit_sleep_ms=10"
+
 // TestMain makes the binary itself a command of the scripts.
 func TestMain(m *testing.M) {
+	if err := os.Setenv(raceVariable, raceOptions); err != nil {
+		panic(err)
+	}
 	testscript.Main(leakless{m}, map[string]func(){
 		"headgate":  func() { os.Exit(Main()) },
 		"order-api": serveAPI,
@@ -45,6 +52,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv(raceVariable, raceOptions)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"age": age, "sql": sql, "exit": wantExit, "until": until, "shopapi": shop},
