@@ -58,7 +58,7 @@ func anyPage(dice *rand.Rand, file []byte) []byte {
 // HEADGATE_TEST_DAMAGES says how many.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	dice, count := dice(t), times(t, "HEADGATE_TEST_DAMAGES", 8)
+	dice, count := dice(t), times(t, "HEADGATE_TEST_DAMAGES", 18)
 	erp := sqliteTill(t)
 	sales := manySales(dice, 400)
 	o := beginImport(t, "sqlite", erp, sales)

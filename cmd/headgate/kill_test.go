@@ -49,7 +49,7 @@ const linesToImport = 2000
 // killImports imports the same lines again and again, killing the import, until
 // enough kills have landed inside one.
 func killImports(t *testing.T, name string, erp *till) {
-	dice, kills := dice(t), times(t, "HEADGATE_TEST_KILLS", 5)
+	dice, kills := dice(t), times(t, "HEADGATE_TEST_KILLS", 12)
 	sales := manySales(dice, linesToImport)
 	calm := beginImport(t, name, erp, sales)
 	began := time.Now()

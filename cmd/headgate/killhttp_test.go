@@ -15,9 +15,6 @@ import (
 // nobody can know are in doubt. HEADGATE_TEST_KILLS says how many kills must land.
 func TestKillHTTP(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("HEADGATE_TEST_KILLS") == "" {
-		t.Skip("skipped: it takes minutes with the race detector; `make kill` runs it")
-	}
 	for way, args := range map[string][]string{
 		"lookup":  {"-lag", "50ms"},
 		"key":     {"-window", "24h"},

@@ -32,7 +32,7 @@ type badNetwork struct {
 
 // worsen puts a bad network before a server, given as net.Dial takes it.
 func (o *operator) worsen(t *testing.T, network, server string) *badNetwork {
-	n := &badNetwork{operator: o, dice: dice(t), faults: times(t, "HEADGATE_TEST_FAULTS", 6)}
+	n := &badNetwork{operator: o, dice: dice(t), faults: times(t, "HEADGATE_TEST_FAULTS", 20)}
 	n.Proxy = wire.Start(t, wire.Seeded(n.dice.Uint64(), int64(n.faults)), network, server)
 	return n
 }
