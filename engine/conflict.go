@@ -98,8 +98,8 @@ func (d *decider) ours(delivered record.Hash, has record.Value) bool {
 // intended reports whether the destination shows what an open intent was about to
 // write: the last run ended between apply and settle.
 func (d *decider) intended(it *item) bool {
-	print, open := d.intents[it.key]
-	if !open {
+	prints := d.intents[it.key]
+	if len(prints) == 0 {
 		return false
 	}
 	d.digest = d.digest[:0]
@@ -112,7 +112,7 @@ func (d *decider) intended(it *item) bool {
 			d.digest = it.current[c].AppendCanonical(d.digest)
 		}
 	}
-	return record.FingerprintOf(d.digest) == print
+	return slices.Contains(prints, record.FingerprintOf(d.digest))
 }
 
 // keeps reports whether the k-th column that an update may write stays as another

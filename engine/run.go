@@ -184,11 +184,11 @@ type run struct {
 	stopReading context.CancelFunc
 
 	header    Header
-	settledTo uint64                            // the journal row settled last before this run
-	unknown   *Intent                           // of the last run, whose end is not known
-	intents   map[record.Key]record.Fingerprint // the same, by key
-	suspected map[record.Key]bool               // to be compared when they are read
-	loose     bool                              // a run before this one left its pass or its guard without an end
+	settledTo uint64                              // the journal row settled last before this run
+	unknown   *Intent                             // of the last run, whose end is not known
+	intents   map[record.Key][]record.Fingerprint // the same, by key: more than one where processes died one behind the other
+	suspected map[record.Key]bool                 // to be compared when they are read
+	loose     bool                                // a run before this one left its pass or its guard without an end
 	guard     guard
 	counted   GuardState // how the guard stood before this run
 	pass      *pass
@@ -286,9 +286,9 @@ func (r *run) begin(ctx context.Context) error {
 		// R5: an open intent is an unknown answer. Nothing is assumed of its records:
 		// they come after the settled position, are read again, looked up and compared.
 		r.log.Info("the last run ended while a batch was being written; its records are looked up again", "records", len(intent.Keys))
-		r.unknown, r.intents = intent, make(map[record.Key]record.Fingerprint, len(intent.Keys))
+		r.unknown, r.intents = intent, make(map[record.Key][]record.Fingerprint, len(intent.Keys))
 		for i, key := range intent.Keys {
-			r.intents[key] = intent.Hashes[i]
+			r.intents[key] = append(r.intents[key], intent.Hashes[i])
 		}
 	}
 	r.settledTo, r.counted = r.header.Journal, r.header.Guard
