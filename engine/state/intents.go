@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -114,15 +115,23 @@ func appendChange(dst []byte, c *engine.ChangeIntent) []byte {
 }
 
 func (r *reader) send() *engine.SendIntent {
-	s := &engine.SendIntent{Again: r.byte()&sendAgain != 0}
+	flags := r.byte()
+	s := &engine.SendIntent{Again: flags&sendAgain != 0}
 	s.Bytes, s.Text = []byte(r.text()), r.text()
 	s.First, s.Last = r.time(), r.time()
-	s.Attempts, s.Carries = int(r.uvarint()), int(r.uvarint())
+	s.Attempts, s.Carries = r.count(), r.count()
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		s.Changes = append(s.Changes, r.change())
 	}
-	r.bad = r.bad || len(s.Changes) == 0
+	r.bad = r.bad || flags&^sendAgain != 0 || len(s.Changes) == 0
 	return s
+}
+
+// count reads how many there are of something.
+func (r *reader) count() int {
+	n := r.uvarint()
+	r.bad = r.bad || n > math.MaxInt32
+	return int(n)
 }
 
 func (r *reader) change() (c engine.ChangeIntent) {
@@ -134,8 +143,13 @@ func (r *reader) change() (c engine.ChangeIntent) {
 	if err := decodeEntry([]byte(r.text()), &c.Becomes, &record.Hashes{}); err != nil {
 		r.bad = true
 	}
-	if r.byte() != 0 {
+	switch r.byte() {
+	case 0:
+	case 1:
 		c.Answer = &engine.Answer{Status: connectors.Status(r.byte()), ID: r.value(), Code: r.text(), Words: r.text()}
+		r.bad = r.bad || c.Answer.Status > connectors.Unknown
+	default:
+		r.bad = true
 	}
 	return c
 }
