@@ -56,6 +56,10 @@ type Envelope interface {
 // themselves, so that an unknown one is found when the ruleset is loaded.
 type Columned interface{ ColumnNames() []string }
 
+// Placed is implemented by settings of connectors that live in a directory of this
+// machine, relative to the ruleset: nothing of headgate's own may lie there.
+type Placed interface{ Directory() string }
+
 // Scoped is implemented by blocks of settings whose Texts or Logics use names.
 type Scoped interface{ Scope() Scope }
 

@@ -205,4 +205,5 @@ var (
 	_ connectors.Enveloped   = (*source)(nil)
 	_ connectors.Watched     = (*source)(nil)
 	_ connectors.Prober      = (*destination)(nil)
+	_ connectors.Placed      = (*Settings)(nil)
 )

@@ -17,6 +17,9 @@ type Settings struct {
 	Dir string `hcl:"dir" doc:"the directory; relative to the ruleset"`
 }
 
+// Directory implements connectors.Placed.
+func (s *Settings) Directory() string { return s.Dir }
+
 // Resource are the settings of a resource.
 type Resource struct {
 	Glob   string        `hcl:"glob,optional" doc:"which files to read: orders-*.csv"`

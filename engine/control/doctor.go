@@ -14,6 +14,7 @@ import (
 	"headgate/connectors"
 	"headgate/engine"
 	"headgate/engine/exceptions"
+	"headgate/engine/state"
 )
 
 // Doctor is what was looked at, in the order an operator would.
@@ -51,6 +52,7 @@ func (d *Doctor) ill(name, do, format string, args ...any) {
 func (s *Service) Doctor(ctx context.Context, _ engine.Actor, _ *Nothing) (*Doctor, error) {
 	d := &Doctor{Checks: []Check{}}
 	s.checkState(d)
+	s.checkBackups(d)
 	s.checkLedgers(d)
 	s.checkExceptions(d)
 	s.checkSecrets(d)
@@ -109,6 +111,48 @@ func (s *Service) checkState(d *Doctor) {
 		return
 	}
 	d.well("room", "enough is free")
+}
+
+// checkBackups looks at the directory of the backups, which the first of them makes.
+func (s *Service) checkBackups(d *Doctor) {
+	const name, do = "backups", "let headgate write there, or name another directory in `backup`"
+	if s.Backups == nil {
+		return
+	}
+	dir := s.Backups()
+	all, err := state.Backups(dir)
+	if err == nil {
+		err = writable(dir)
+	}
+	switch {
+	case err != nil:
+		d.ill(name, do, "no backup can be taken: %v", err)
+	case len(all) == 0:
+		d.well(name, "there is none yet in %s", dir)
+	default:
+		taken, _ := state.BackupTime(all[0])
+		d.well(name, "%d in %s, the newest of %s", len(all), dir, taken.Format(time.RFC3339))
+	}
+}
+
+// writable reports why no file can be made in a directory, which may have to be made
+// itself.
+func writable(dir string) error {
+	for ; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
+			continue
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return fmt.Errorf("%s is no directory", dir)
+		}
+		if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+			return &fs.PathError{Op: "write in", Path: dir, Err: err}
+		}
+		return nil
+	}
 }
 
 // checkLedgers reads what each ledger says of itself and its last batch; `verify` reads all of it.

@@ -36,6 +36,8 @@ type Service struct {
 	// Uncertain is told that nobody knows what the state holds: the process must end
 	// and read it again (R4). nil: it ends anyway.
 	Uncertain func(error)
+	// Backups is the directory of the backups of the state.
+	Backups func() string
 	// Keeper copies the state; nil: it was opened to be read.
 	Keeper Keeper
 	// Daemon says what is known of the daemon; nil: none runs.

@@ -36,7 +36,8 @@ func (l *loader) block(b *hclsyntax.Block, labels int) *block {
 	case len(b.Labels) < labels:
 		x.fail(b.TypeRange, "label", fmt.Sprintf("%s needs a name", b.Type), fmt.Sprintf(`write %s "name" { … }`, b.Type))
 	case len(b.Labels) > labels:
-		x.fail(b.LabelRanges[labels], "label", fmt.Sprintf("%s takes %d name", b.Type, labels), "")
+		takes := map[bool]string{true: "one name", false: "no name"}[labels == 1]
+		x.fail(b.LabelRanges[labels], "label", fmt.Sprintf("%s takes %s", b.Type, takes), "take this one away")
 	case labels == 1 && b.Type != "test" && !isName(x.label):
 		x.fail(b.LabelRanges[0], "name", fmt.Sprintf("%q is not a name", x.label), "names are lower case letters, digits and _, and begin with a letter")
 	}
@@ -248,9 +249,13 @@ func (b *block) whole(name string, otherwise, low int) int {
 	if e == nil {
 		return otherwise
 	}
-	n, err := strconv.Atoi(b.l.source(e.Range()))
+	text, hint := b.l.source(e.Range()), ""
+	if strings.HasPrefix(text, `"`) {
+		hint = "write it without quotes"
+	}
+	n, err := strconv.Atoi(text)
 	if err != nil || n < low {
-		b.fail(e.Range(), "type", fmt.Sprintf("%s must be a whole number of at least %d", name, low), "")
+		b.fail(e.Range(), "type", fmt.Sprintf("%s must be a whole number of at least %d", name, low), hint)
 		return otherwise
 	}
 	return n

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -33,6 +32,7 @@ type loader struct {
 	asked      map[string]bool          // lookups that something asks
 	functions  []expression.Lookup
 	ruleAt     map[*rules.Rule]*block // of entities and flows
+	owned      []own                  // directories, that of the state first
 	hasty      bool                   // nobody hears of what is wrong
 	unscoped   []template             // of the settings that were just read
 	templates  map[*rules.Resource][]template
@@ -132,6 +132,7 @@ func (l *loader) compile() {
 			l.compileResource(r)
 		}
 	}
+	l.apart()
 	each(l, "flow", l.compileFlow)
 	each(l, "alert", l.compileAlert)
 	each(l, "test", l.compileTest)
@@ -151,58 +152,4 @@ func each(l *loader, kind string, compile func(*block)) {
 		first[b.label] = b
 		compile(b)
 	}
-}
-
-// The defaults of the headgate block.
-const (
-	defaultPoll    = 30 * time.Second
-	defaultBallast = 16 << 20
-	leastBallast   = 1 << 20
-)
-
-var defaultBackup = rules.Backup{Every: time.Hour, Keep: 6}
-
-func (l *loader) settingsBlock() {
-	l.ruleset.Settings = rules.Settings{Log: rules.LogSettings{Level: "info"}, Zone: time.UTC, Poll: defaultPoll, Backup: defaultBackup, Ballast: defaultBallast}
-	all := l.top["headgate"]
-	if len(all) == 0 {
-		return
-	}
-	for _, more := range all[1:] {
-		more.fail(more.head, "twice", "there is more than one headgate block", "keep one")
-	}
-	b, s := all[0], &l.ruleset.Settings
-	s.State, _, _ = b.text("state")
-	if zone := b.zone("zone"); zone != nil {
-		s.Zone = zone
-	}
-	if log := b.one("log"); log != nil {
-		if w, ok := log.word("level", "debug", "info", "warn", "error"); ok {
-			s.Log.Level = w
-		}
-		if w, ok := log.word("format", "text", "json"); ok {
-			s.Log.Format = w
-		}
-		log.done()
-	}
-	if retain := b.one("retain"); retain != nil {
-		s.Retain = rules.Retain{Journal: retain.duration("journal", 0), Exceptions: retain.duration("exceptions", 0)}
-		retain.done()
-	}
-	if s.Ballast = b.size("ballast", defaultBallast); s.Ballast < leastBallast {
-		b.fail(b.attr("ballast").Range(), "range", "a ballast of less than 1 MiB helps nobody", `write "16MiB", or leave it out`)
-	}
-	if backup := b.one("backup"); backup != nil {
-		s.Backup = rules.Backup{Every: backup.duration("every", defaultBackup.Every), Keep: backup.whole("keep", defaultBackup.Keep, 1)}
-		if s.Backup.Every < time.Minute {
-			backup.fail(backup.attr("every").Range(), "range", "a backup more often than once a minute is too often", `write "1h", or leave it out`)
-		}
-		s.Backup.Dir, _, _ = backup.text("dir")
-		backup.done()
-	}
-	if reload := b.one("reload"); reload != nil {
-		s.Poll = reload.duration("poll", defaultPoll)
-		reload.done()
-	}
-	b.done()
 }
