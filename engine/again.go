@@ -58,8 +58,17 @@ type AgainCount struct {
 	Counts     Counts
 }
 
+// tookUp is the open record whose end the item tells, or nil.
+func (it *item) tookUp() *OpenRecord {
+	if it.doubted != nil {
+		return it.doubted
+	}
+	return it.waited
+}
+
 func (r *run) waitedOf(it *item) Waited {
-	w := Waited{Exception: it.waited.Exception, Key: r.keyText(it), Outcome: it.stoppedAs(), code: it.waited.Code, rule: it.waited.Rule}
+	o := it.tookUp()
+	w := Waited{Exception: o.Exception, Key: r.keyText(it), Outcome: it.stoppedAs(), code: o.Code, rule: o.Rule}
 	if w.Outcome.Open() {
 		w.Message = it.reason().Message
 	}
@@ -70,7 +79,7 @@ func (r *run) waitedOf(it *item) Waited {
 func (r *run) accountWaited(b *batch) {
 	all := b.forgotten
 	for i := range b.items {
-		if it := &b.items[i]; it.waited != nil {
+		if it := &b.items[i]; it.tookUp() != nil {
 			all = append(all, r.waitedOf(it))
 		}
 	}

@@ -96,6 +96,8 @@ type item struct {
 	answer   string      // the destination's words
 	sent     *SendIntent // the message that carried its change, or nil
 	sentAs   int         // which of its changes
+	resent   bool        // by this run
+	doubted  *OpenRecord // it waited in doubt, and what became of its message is known
 	behind   bool        // an earlier version of it is in doubt
 	becomes  *Entry      // once it is applied, where that was worked out before: its record is not at hand
 }

@@ -148,6 +148,7 @@ func (c *courier) once(ctx context.Context, p *parcel) error {
 		p.sendAnew()
 		return nil
 	}
+	p.sent = true
 	receipts, err := c.sender.Send(ctx, connectors.Message{Changes: p.Carries, Bytes: p.Bytes, Text: p.Text})
 	err = c.hiddenError(p.items, err)
 	if len(receipts) != len(p.Changes) {
@@ -212,7 +213,7 @@ func (c *courier) receive(p *parcel, i int, receipt *connectors.Receipt) {
 // takeAnswers gives the items of a parcel their answers.
 func (c *courier) takeAnswers(p *parcel) {
 	for i, it := range p.items {
-		it.sent, it.sentAs = p.SendIntent, i
+		it.sent, it.sentAs, it.resent = p.SendIntent, i, p.sent
 		c.take(it, p.Changes[i].Answer)
 	}
 }

@@ -18,6 +18,21 @@ func (o *OpenRecord) newer() bool {
 	return !slices.Equal(o.Columns, doubted.Columns) || brokenDigest(o.Row, "", "") != brokenDigest(doubted.Row, "", "")
 }
 
+// maySettle reports whether what is in doubt may be settled without a person now: these
+// rules have not tried it, or did so a while ago, or a person asks for it; and there is
+// a way to.
+func (r *run) maySettle(o *OpenRecord) bool {
+	switch {
+	case !o.inDoubt():
+		return false
+	case r.chosen != nil && !r.chosen(o), r.chosen == nil && !o.due(r.flow.Digest, r.now()):
+		return false
+	}
+	p := &parcel{SendIntent: o.Doubt}
+	ways := p.ways(r.sender)
+	return ways.Repeat || ways.Double || ways.Find && r.finder != nil || r.inWindow(p, ways.Window)
+}
+
 // judgeAnew makes of what was in doubt a record that the next run judges, in its newest
 // version, and delivers. Its entry is another one then.
 func (o *OpenRecord) judgeAnew(e *Entry, code string) {
@@ -59,10 +74,7 @@ func (d *deliverer) settleDoubt(b *batch, it *item, s *Settlement) (bool, []Exce
 	newer, stopped := open.newer(), e.Stopped
 	switch {
 	case it.outcome == InDoubt:
-		open.Doubt, open.Attempts = it.sent.alone(&it.sent.Changes[it.sentAs]), it.sent.Attempts
-		open.Code = it.reason().Code
-		s.Open = append(s.Open, open)
-		return false, []Exception{d.doubtLine(b, it, &open)}
+		return false, d.doubtOn(b, it, s)
 	case it.outcome == Rejected && !newer:
 		return d.stopItem(b, it, s)
 	case !it.outcome.Open():
@@ -71,14 +83,40 @@ func (d *deliverer) settleDoubt(b *batch, it *item, s *Settlement) (bool, []Exce
 		} else {
 			d.delivered(it)
 		}
+		if it.open.By == "" {
+			it.open.Why = d.settledHow(it)
+		}
 		if !newer {
 			return true, d.closeOpen(b, it, s, "delivered")
 		}
-		e.Stopped = stopped
+		it.verdict, e.Stopped = heldFor(notDone, d.settledHow(it)+"; a newer version waited: the next run delivers it"), stopped
 	}
 	open.judgeAnew(e, notDone)
 	s.Open = append(s.Open, open)
 	return true, []Exception{d.doubtLine(b, it, &open)}
+}
+
+// settledHow says how the end of what was in doubt became known.
+func (r *run) settledHow(it *item) string {
+	if it.resent {
+		return "sent again: the bytes that were kept"
+	}
+	return "looked up: " + r.summary.To + map[bool]string{true: " has it no more", false: " has it"}[it.op == connectors.Delete]
+}
+
+// doubtOn leaves in doubt what was in doubt. It is told where there is news of it, and
+// tried again after a while that grows.
+func (d *deliverer) doubtOn(b *batch, it *item, s *Settlement) []Exception {
+	open := *it.open
+	news := !it.sameReason() || open.Digest != d.flow.Digest
+	open.Doubt, open.Attempts = it.sent.alone(&it.sent.Changes[it.sentAs]), max(open.Attempts+1, it.sent.Attempts)
+	open.Code, open.Digest, open.Sent = it.reason().Code, d.flow.Digest, d.now()
+	s.Open = append(s.Open, open)
+	if !news {
+		it.waits, it.outcome = InDoubt, Unchanged
+		return nil
+	}
+	return []Exception{d.doubtLine(b, it, &open)}
 }
 
 // doubtLine tells what became of an exception that was in doubt, and waits on.

@@ -38,7 +38,7 @@ type Exception struct {
 	// "superseded", "dismissed", "skipped" or "unchanged".
 	Closed string `json:"closed,omitempty"`
 	By     string `json:"by,omitempty"`  // who closed it, when a person did
-	Why    string `json:"why,omitempty"` // what they said
+	Why    string `json:"why,omitempty"` // what they said, or how its end became known without one
 }
 
 // ExceptionLog keeps exceptions. Append returns when they are on disk for good.

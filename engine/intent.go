@@ -19,6 +19,8 @@ type SendIntent struct {
 	Last     time.Time // when its answer was lost last; zero: that is not known
 	Attempts int       // sends without an answer
 	Again    bool      // a person wants it sent once more, whatever became of it
+	Repeats  bool      // as it was made, it may be sent again at any time: what the ruleset says since is of other bytes
+	Keyed    bool      // it was made with a key of idempotency
 	Carries  int       // changes in the message: one of many may be kept alone
 	Changes  []ChangeIntent
 }

@@ -18,6 +18,7 @@ type parcel struct {
 	unknown  bool            // an attempt has no answer: no later "no" makes it one (R7)
 	repeated bool            // there was such an attempt, whatever was found out since
 	ordered  bool            // a person wants it sent, whatever it doubles
+	sent     bool            // by this run
 	noes     map[int]*Answer // refusals behind such an attempt, by change: a look-up has to tell
 }
 
@@ -125,6 +126,8 @@ func (s *settler) prepare(b *batch) error {
 		if m.Refusal != nil {
 			p.Changes[0].Answer = &Answer{Status: connectors.Refused, Code: m.Refusal.Code, Words: s.hidden(items[0], m.Refusal.Words)}
 		}
+		ways := p.allowed(s.sender)
+		p.Repeats, p.Keyed = ways.Repeat, ways.Window > 0
 		at += m.Changes
 		b.parcels = append(b.parcels, p)
 	}
@@ -191,8 +194,22 @@ func (b *batch) answered() bool {
 	return !slices.ContainsFunc(b.parcels, func(p *parcel) bool { return !p.answered() })
 }
 
-// ways is how an unknown answer to the message is settled: as all its changes allow.
+// ways is how an unknown answer to the message is settled: as all its changes allow,
+// and its bytes. Those were made under the ruleset of then: a key of idempotency that
+// is asked for since is not in them, and what is absolute by now was not. One of many
+// changes has no bytes of its own.
 func (p *parcel) ways(s connectors.Sender) connectors.Ways {
+	ways := p.allowed(s)
+	whole := p.Carries == len(p.Changes)
+	ways.Repeat = ways.Repeat && p.Repeats && whole
+	if !p.Keyed || !whole {
+		ways.Window = 0
+	}
+	return ways
+}
+
+// allowed is what the ruleset says of all changes of the message.
+func (p *parcel) allowed(s connectors.Sender) connectors.Ways {
 	all := s.Ways(p.Changes[0].Op)
 	for i := range p.Changes[1:] {
 		w := s.Ways(p.Changes[i+1].Op)

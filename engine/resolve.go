@@ -46,11 +46,18 @@ func (e *Engine) Resolve(flow, exception string, as Resolution, id string, actor
 		if err := l.Find([]record.Key{o.Key}, entries); err != nil {
 			return fmt.Errorf("look up what is resolved: %w", err)
 		}
+		kept, err := lookedUp(l, f, o)
+		if err != nil {
+			return err
+		}
 		o.By, o.Why = actor.Name, why
 		resolved.Key, resolved.Paused, resolved.Newer = openKeyText(f, o), h.Paused, o.newer()
 		settlement, line, err := e.resolution(f, o, &entries[0], as, id)
 		if err != nil {
 			return err
+		}
+		if kept && as != SendAgain {
+			settlement.Sent = []record.Key{o.Key} // nobody looks it up, and sends it, any more
 		}
 		resolved.Became = line.Outcome
 		if line.Closed == "" { // what waits on is told first (R2)
@@ -69,6 +76,24 @@ func (e *Engine) Resolve(flow, exception string, as Resolution, id string, actor
 	}
 	e.Kick(flow)
 	return resolved, nil
+}
+
+// lookedUp takes what became known of the message in doubt since it is kept to be looked
+// up, and reports whether it is.
+func lookedUp(l Ledger, f *rules.Flow, o *OpenRecord) (bool, error) {
+	for s, err := range allSends(l) {
+		switch {
+		case err != nil:
+			return false, err
+		case s.Key() != o.Key:
+		case s.answered():
+			return false, refuse("`headgate run --once "+f.Name+"` settles it", "stale: it became known what became of exception %s", o.Exception)
+		default:
+			o.Doubt = s.alone(&s.Changes[0])
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func mayResolve(f *rules.Flow, o *OpenRecord, as Resolution, id string) error {

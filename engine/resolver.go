@@ -10,16 +10,22 @@ import (
 	"headgate/engine/record"
 )
 
+// doubtsAtOnce is how many messages in doubt are looked up before they are settled.
+const doubtsAtOnce = 100
+
 // resolver settles what a run before this one sent, and did not settle: an answer that
-// is not known yet is unknown (R5). It is done before anything else of those keys.
+// is not known yet is unknown (R5). It is done before anything else of those keys. What
+// was left in doubt it settles as soon as there is a way to.
 type resolver struct {
 	*deliverer
 	courier *courier
+	doubts  bool     // the messages are those of records in doubt: nothing is kept of them yet
 	batches []*batch // one a message
 	held    *batch   // all their keys
 }
 
-// resolveSends settles the messages that are kept, before the source is read.
+// resolveSends settles the messages that are kept, before the source is read, and then
+// what is in doubt.
 func (d *deliverer) resolveSends(ctx context.Context) error {
 	if d.sender == nil {
 		return nil
@@ -28,30 +34,63 @@ func (d *deliverer) resolveSends(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	r := &resolver{deliverer: d, courier: d.newCourier(ctx)}
 	defer r.courier.stop()
-	if err := r.load(); err != nil || len(r.batches) == 0 {
-		return err
-	}
-	d.log.Info("messages of a run before have no settled answer; they are resolved first", "messages", len(r.batches))
-	if err := r.approve(); err != nil {
-		return err
-	}
-	r.deliverAll(ctx)
-	return r.settle(ctx)
-}
-
-// load makes a batch of each message, as if it had just been announced.
-func (r *resolver) load() error {
+	var sends []SendIntent
 	for s, err := range allSends(r.ledger) {
 		if err != nil {
 			return fmt.Errorf("flow %s: %w", r.flow.Name, err)
 		}
-		b, err := r.batch(&s)
+		sends = append(sends, s)
+	}
+	if len(sends) > 0 {
+		d.log.Info("messages of a run before have no settled answer; they are resolved first", "messages", len(sends))
+	}
+	if err := r.resolve(ctx, sends); err != nil {
+		return err
+	}
+	return r.resolveDoubts(ctx)
+}
+
+// resolveDoubts settles what is in doubt and can be settled without a person now: the
+// ruleset says how by now, or it was looked up in vain a while ago.
+func (r *resolver) resolveDoubts(ctx context.Context) error {
+	r.doubts = true
+	var some []SendIntent
+	for o, err := range allOpen(r.ledger) {
+		if err != nil {
+			return fmt.Errorf("flow %s: %w", r.flow.Name, err)
+		}
+		if !r.maySettle(&o) {
+			continue
+		}
+		if some = append(some, *o.Doubt); len(some) < doubtsAtOnce {
+			continue
+		}
+		if err := r.resolve(ctx, some); err != nil || r.askedToEnd() {
+			return err
+		}
+		some = nil
+	}
+	return r.resolve(ctx, some)
+}
+
+// resolve settles messages.
+func (r *resolver) resolve(ctx context.Context, sends []SendIntent) error {
+	if len(sends) == 0 {
+		return nil
+	}
+	r.batches = nil
+	for i := range sends {
+		b, err := r.batch(&sends[i])
 		if err != nil {
 			return err
 		}
 		r.batches = append(r.batches, b)
 	}
-	return nil
+	if err := r.announce(); err != nil {
+		return err
+	}
+	r.deliverAll(ctx)
+	return r.settle(ctx)
 }
 
 // batch is what is known of a message, with items that stand for its records.
@@ -75,6 +114,13 @@ func (r *resolver) batch(s *SendIntent) (*batch, error) {
 		it.entry = entries[i]
 		if opens[i].Key != "" {
 			it.open = &opens[i]
+		}
+		if it.open.inDoubt() {
+			before := opens[i]
+			it.doubted = &before
+		}
+		if r.doubts { // no person has it sent
+			opens[i].By, opens[i].Why = "", ""
 		}
 		p.items = append(p.items, it)
 	}
@@ -124,17 +170,19 @@ func (r *resolver) name(b *batch, s *SendIntent) error {
 	return nil
 }
 
-// approve takes note of the messages that a person wants sent again, before they are:
-// a crash behind it leaves their answers unknown once more.
-func (r *resolver) approve() error {
+// announce takes note of the messages that may be sent again, before they are (R1):
+// those that a person wants sent, and those of records in doubt. A crash behind it
+// leaves their answers unknown once more.
+func (r *resolver) announce() error {
 	settlement := &Settlement{Intent: r.unknown}
 	for _, b := range r.batches {
 		p := b.parcels[0]
-		if !p.Again {
+		if p.Again {
+			p.Again, p.ordered, p.unknown = false, true, false
+			p.Attempts++
+		} else if !r.doubts {
 			continue
 		}
-		p.Again, p.ordered, p.unknown = false, true, false
-		p.Attempts++
 		settlement.Sends = append(settlement.Sends, p.SendIntent)
 	}
 	if len(settlement.Sends) == 0 {

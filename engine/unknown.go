@@ -128,10 +128,16 @@ func (c *courier) lookOnce(ctx context.Context, p *parcel, late bool) error {
 	var query connectors.Query
 	var asked []int
 	for i := range p.Changes {
-		if x := &p.Changes[i]; x.Answer == nil {
-			asked = append(asked, i)
-			query.Keys, query.References, query.IDs = append(query.Keys, x.Find), append(query.References, x.Reference), append(query.IDs, x.ID)
+		x := &p.Changes[i]
+		if x.Answer != nil {
+			continue
 		}
+		key := x.Find
+		if len(key) != len(c.flow.To.WriteKey) {
+			key = make([]record.Value, len(c.flow.To.WriteKey)) // it was known by other columns then
+		}
+		asked = append(asked, i)
+		query.Keys, query.References, query.IDs = append(query.Keys, key), append(query.References, x.Reference), append(query.IDs, x.ID)
 	}
 	found, err := c.finder.Find(ctx, query)
 	if err != nil {

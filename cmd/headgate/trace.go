@@ -117,7 +117,10 @@ func (a *app) printTracedException(x *engine.Exception) {
 	if x.Closed != "" {
 		text = "closed: " + x.Closed
 		if x.By != "" {
-			text += fmt.Sprintf(" by %s: %s", x.By, x.Why)
+			text += " by " + x.By
+		}
+		if x.Why != "" {
+			text += ": " + x.Why
 		}
 	}
 	a.printf("  %s  %s  flow %s, ruleset %s  %s\n", moment(x.Time), x.ID[:min(8, len(x.ID))], x.Flow, x.Ruleset, oneLine(text))

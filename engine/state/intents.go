@@ -53,7 +53,13 @@ func (l *ledger) putSends(b *bolt.Bucket, _ *engine.Header, s *engine.Settlement
 	return nil
 }
 
-const sendAgain = 1
+// The flags of a message.
+const (
+	sendAgain = 1 << iota
+	sendRepeats
+	sendKeyed
+	sendFlags = sendAgain | sendRepeats | sendKeyed
+)
 
 func sealedSend(s *engine.SendIntent) []byte {
 	return seal(appendSend(append(make([]byte, 0, 512+len(s.Bytes)), version), s), 0)
@@ -73,11 +79,7 @@ func decodeSend(b []byte) (*engine.SendIntent, error) {
 }
 
 func appendSend(dst []byte, s *engine.SendIntent) []byte {
-	var flags byte
-	if s.Again {
-		flags |= sendAgain
-	}
-	dst = append(dst, flags)
+	dst = append(dst, flagIf(s.Again, sendAgain)|flagIf(s.Repeats, sendRepeats)|flagIf(s.Keyed, sendKeyed))
 	dst = appendText(dst, string(s.Bytes))
 	dst = appendText(dst, s.Text)
 	dst = binary.AppendVarint(dst, nanosOf(s.First))
@@ -89,6 +91,13 @@ func appendSend(dst []byte, s *engine.SendIntent) []byte {
 		dst = appendChange(dst, &s.Changes[i])
 	}
 	return dst
+}
+
+func flagIf(set bool, flag byte) byte {
+	if set {
+		return flag
+	}
+	return 0
 }
 
 func appendChange(dst []byte, c *engine.ChangeIntent) []byte {
@@ -116,14 +125,14 @@ func appendChange(dst []byte, c *engine.ChangeIntent) []byte {
 
 func (r *reader) send() *engine.SendIntent {
 	flags := r.byte()
-	s := &engine.SendIntent{Again: flags&sendAgain != 0}
+	s := &engine.SendIntent{Again: flags&sendAgain != 0, Repeats: flags&sendRepeats != 0, Keyed: flags&sendKeyed != 0}
 	s.Bytes, s.Text = []byte(r.text()), r.text()
 	s.First, s.Last = r.time(), r.time()
 	s.Attempts, s.Carries = r.count(), r.count()
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		s.Changes = append(s.Changes, r.change())
 	}
-	r.bad = r.bad || flags&^sendAgain != 0 || len(s.Changes) == 0
+	r.bad = r.bad || flags&^sendFlags != 0 || len(s.Changes) == 0
 	return s
 }
 

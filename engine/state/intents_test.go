@@ -27,7 +27,7 @@ func sendIntents() []engine.SendIntent {
 	return []engine.SendIntent{
 		{Bytes: []byte{0, 1, 0xff}, Text: "POST /orders", First: time.Unix(1, 5).UTC(), Carries: 1, Changes: []engine.ChangeIntent{plain}},
 		{
-			Bytes: []byte{}, First: time.Unix(1, 5).UTC(), Last: time.Unix(2, 0).UTC(), Attempts: 3, Again: true, Carries: 9,
+			Bytes: []byte{}, First: time.Unix(1, 5).UTC(), Last: time.Unix(2, 0).UTC(), Attempts: 3, Again: true, Repeats: true, Keyed: true, Carries: 9,
 			Changes: []engine.ChangeIntent{answered, gone, plain},
 		},
 	}
