@@ -81,6 +81,14 @@ type Directed interface {
 	Writable() error
 }
 
+// Replacing is implemented by resource settings whose changes may make a record what is
+// sent and nothing else: what is left out is gone, whoever owns it.
+type Replacing interface {
+	// Replacing reports whether they do, and whether what is there can be asked for, so
+	// that it is sent along.
+	Replacing() (replaces, asked bool)
+}
+
 // Tools are what a connector may use of the world.
 type Tools struct {
 	Now     func() time.Time
@@ -170,6 +178,8 @@ type Page interface {
 	// EndPosition is the position to keep when the page is the end: it may know
 	// more than After of the last row (that the file was seen whole). On a page
 	// that is not the end it equals After of the last row.
+	// The end of the only part of a resource without a cursor is "": all of it is read
+	// each time.
 	EndPosition() record.Position
 }
 

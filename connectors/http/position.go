@@ -138,13 +138,17 @@ func (p *page) Where(i int) string {
 	return fmt.Sprintf("page %d, record %d", p.at[i].Page+1, p.at[i].Row)
 }
 
-// EndPosition is marked as ended on the last page: the next read starts again.
+// EndPosition is marked as ended on the last page: the next read starts again, and of
+// a whole resource it is the beginning.
 func (p *page) EndPosition() record.Position {
 	at := p.from
 	if len(p.at) > 0 {
 		at = p.at[len(p.at)-1]
 	}
-	if p.ended {
+	switch {
+	case p.ended && p.source.resource.Cursor == "":
+		return ""
+	case p.ended:
 		return position{High: at.High, End: true}.text()
 	}
 	return at.text()

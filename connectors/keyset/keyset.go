@@ -74,6 +74,7 @@ type Page struct {
 	At    [][]Literal // the order columns, one set a row
 	From  Position    // behind which it was read
 	Ended bool
+	Whole bool // the table has no cursor: it is read from its beginning each time
 }
 
 // Len, Row, Raw, Where, After and End implement connectors.Page.
@@ -84,8 +85,12 @@ func (p *Page) Where(int) string              { return "" }
 func (p *Page) After(i int) record.Position   { return Position{At: p.At[i]}.Text() }
 func (p *Page) End() bool                     { return p.Ended }
 
-// EndPosition is marked as ended on the last page: the next read starts again.
+// EndPosition is marked as ended on the last page: the next read starts before it. The
+// end of a whole table is its beginning, so that who reads on knows to read all of it.
 func (p *Page) EndPosition() record.Position {
+	if p.Ended && p.Whole {
+		return ""
+	}
 	last := Position{At: p.From.At, End: p.Ended}
 	if len(p.Rows) > 0 {
 		last.At = p.At[len(p.Rows)-1]

@@ -44,7 +44,7 @@ func (s *source) Read(ctx context.Context, _ connectors.Part, after record.Posit
 	if err != nil {
 		return nil, err
 	}
-	page := &keyset.Page{From: p}
+	page := &keyset.Page{From: p, Whole: s.resource.Cursor == ""}
 	err = s.with(ctx, &s.reading, "read "+s.name(), func(ctx context.Context, db *pgx.Conn) error {
 		if err := s.check(ctx, db, names(s.resource.Read), s.order()); err != nil {
 			return err

@@ -45,7 +45,7 @@ func (s *source) Read(ctx context.Context, _ connectors.Part, after record.Posit
 	if err != nil {
 		return nil, err
 	}
-	page := &keyset.Page{From: p}
+	page := &keyset.Page{From: p, Whole: s.resource.Cursor == ""}
 	err = s.with(ctx, &s.reading, true, "read "+s.name(), func(db *sqlitedb.Conn) error {
 		if err := s.check(db, names(s.resource.Read), s.order()); err != nil {
 			return err
