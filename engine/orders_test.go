@@ -158,19 +158,27 @@ func TestOrdersArriveOnce(t *testing.T) {
 type ordersDesk struct {
 	dir     string
 	text    string
+	url     string
 	shop    *shopapi.Shop
 	unknown atomic.Int64 // orders whose answer says nothing of what was done
 }
 
 func serveOrders(t *testing.T, settled, timeout string, c shopapi.Config) *ordersDesk {
 	t.Helper()
-	d := &ordersDesk{dir: t.TempDir()}
-	several := strings.Contains(settled, "many")
-	once := slices.DeleteFunc(shopapi.All(), func(f shopapi.Fault) bool { return f >= shopapi.StallAfter && f <= shopapi.Maintenance })
-	share := 0.3
-	if several { // one of the look-ups of a message fails more often than a single one
-		share = 0.05
+	size, share := 1, 0.3
+	if strings.Contains(settled, "many") { // one of the look-ups of a message fails more often than a single one
+		size, share = 10, 0.05
 	}
+	d := openShop(t, share, c)
+	d.text = fmt.Sprintf(ordersToAPI, d.url, timeout, settled, size)
+	return d
+}
+
+// openShop serves a shop that misbehaves in a share of its answers.
+func openShop(t *testing.T, share float64, c shopapi.Config) *ordersDesk {
+	t.Helper()
+	d := &ordersDesk{dir: t.TempDir()}
+	once := slices.DeleteFunc(shopapi.All(), func(f shopapi.Fault) bool { return f >= shopapi.StallAfter && f <= shopapi.Maintenance })
 	often := shopapi.Seeded(7, share, once...)
 	c.Fault = func(n int64, r *nethttp.Request) shopapi.Fault {
 		switch n % 600 { // now and then, since each takes a second
@@ -190,11 +198,7 @@ func serveOrders(t *testing.T, settled, timeout string, c shopapi.Config) *order
 	}
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
-	size := 1
-	if several {
-		size = 10
-	}
-	d.text = fmt.Sprintf(ordersToAPI, server.URL, timeout, settled, size)
+	d.url = server.URL
 	return d
 }
 
@@ -239,7 +243,20 @@ func (d *ordersDesk) runAll(t *testing.T) map[engine.Outcome]int64 {
 	return nil
 }
 
-func (d *ordersDesk) runOnce(t *testing.T) engine.Summary {
+func (d *ordersDesk) runOnce(t *testing.T) (s engine.Summary) {
+	t.Helper()
+	d.with(t, func(e *engine.Engine, _ *state.DB) {
+		all, err := e.RunOnce(t.Context(), engine.RunOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = all[0]
+	})
+	return s
+}
+
+// with opens everything as a process does, calls f, and closes it.
+func (d *ordersDesk) with(t *testing.T, f func(*engine.Engine, *state.DB)) {
 	t.Helper()
 	set, diags := load.Load(d.dir, []load.File{{Name: "orders.hcl", Bytes: load.Format([]byte(d.text))}}, builtin.Kinds())
 	if diags.HasErrors() {
@@ -261,16 +278,12 @@ func (d *ordersDesk) runOnce(t *testing.T) engine.Summary {
 			Wait: func(ctx context.Context) error { return ctx.Err() },
 		})
 	}})
-	all, err := e.RunOnce(t.Context(), engine.RunOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f(e, db)
 	for _, c := range []interface{ Close() error }{e, log, db} {
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return all[0]
 }
 
 // explained is how many orders wait in doubt for a person, who is told why.

@@ -228,6 +228,11 @@ func (r *Resource) Writable() error {
 	return nil
 }
 
+// Replacing implements connectors.Replacing.
+func (r *Resource) Replacing() (replaces, asked bool) {
+	return r.Upsert != nil || r.Update != nil && r.Update.Method == nethttp.MethodPut, len(r.Finds) > 0
+}
+
 func trimBody(place *string) {
 	if rest, ok := strings.CutPrefix(*place, nameBody+"."); ok {
 		*place = rest
@@ -274,4 +279,7 @@ func (p *Page) validate(format string) error {
 	return nil
 }
 
-var _ connectors.Directed = (*Resource)(nil)
+var (
+	_ connectors.Directed  = (*Resource)(nil)
+	_ connectors.Replacing = (*Resource)(nil)
+)

@@ -49,6 +49,7 @@ func (l *loader) compileFlow(b *block) {
 		}
 	}
 	l.carried(b, "filter", f.Filter, f)
+	b.replacing(f)
 	b.done()
 	l.checkFlow(b, f)
 	f.Lookups = l.lookupsOf(f)

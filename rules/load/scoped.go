@@ -116,6 +116,32 @@ func (b *block) directed(f *rules.Flow) {
 	}
 }
 
+// replacing tells a flow that would take from its destination what that owns (promise
+// 5): its changes make a record what is sent, and that field cannot be sent along.
+func (b *block) replacing(f *rules.Flow) {
+	r, ok := f.To.Settings.(connectors.Replacing)
+	if !ok {
+		return
+	}
+	replaces, asked := r.Replacing()
+	for i := range f.To.Write {
+		w := &f.To.Write[i]
+		if !replaces || w.Owner != f.To.Connector {
+			continue
+		}
+		carried := !slices.ContainsFunc(w.Uses, func(field int) bool { return !f.From.Has[field] })
+		if asked && carried {
+			continue
+		}
+		hint := "give the resource a find block, so that it is sent as it is, or an update that changes what it is sent"
+		if asked {
+			hint = "add its fields to those of " + f.From.Name + ", or give the resource an update that changes what it is sent"
+		}
+		b.fail(b.attr("to").Range(), "replaced", fmt.Sprintf("each change replaces the record, and would take %q from it, which %s owns", w.Column, f.To.Connector.Name), hint)
+		return
+	}
+}
+
 // checkTemplates tells the names of templates that the resource does not have.
 func (l *loader) checkTemplates(r *rules.Resource) {
 	columns := slices.Clone(r.Columns.Names)
