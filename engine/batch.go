@@ -207,5 +207,14 @@ func keysOverlap(a, b *batch) bool {
 	return false
 }
 
+// chosen are the items at some places.
+func (b *batch) chosen(places []int32) []*item {
+	items := make([]*item, len(places))
+	for k, i := range places {
+		items[k] = &b.items[i]
+	}
+	return items
+}
+
 func (b *batch) firstKey() record.Key { return b.items[b.order[0]].key }
 func (b *batch) lastKey() record.Key  { return b.items[b.order[len(b.order)-1]].key }

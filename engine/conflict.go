@@ -142,7 +142,7 @@ func (d *deliverer) lookBack(ctx context.Context, changes []*item) error {
 		for i := range found {
 			d.showAgain(mended[found[i].At], found[i].Write)
 		}
-		return err
+		return d.hiddenError(mended, err)
 	})
 }
 

@@ -281,8 +281,10 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 	}
 	var found []connectors.Found
 	find := func() (err error) {
-		found, err = d.finder.Find(ctx, query)
-		return err
+		if found, err = d.finder.Find(ctx, query); err != nil {
+			return d.hiddenError(b.chosen(ask), err)
+		}
+		return nil
 	}
 	if err := d.retry(ctx, d.flow.To, find); err != nil {
 		return err

@@ -171,7 +171,7 @@ func (d *deliverer) lookAgain(ctx context.Context, changes []*item, doubt map[*i
 	left := unanswered(changes, doubt)
 	found, err := d.finder.Find(ctx, connectors.Query{Keys: keysOf(d.lots.lot(d.run, left))})
 	if err != nil {
-		return err
+		return d.hiddenError(left, err)
 	}
 	for k := range found {
 		it := left[found[k].At]

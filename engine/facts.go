@@ -212,7 +212,7 @@ func (f *facts) get(ctx context.Context, a *answers) error {
 	}
 	got, err := a.getter.Get(ctx, keyColumns(a), keys)
 	if err != nil {
-		return err
+		return hideIn(err, sensitiveKeys(a.lookup.Schema, a.keys, keys))
 	}
 	for _, key := range names {
 		a.known[key] = nil

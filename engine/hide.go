@@ -1,62 +1,71 @@
 package engine
 
 import (
-	"encoding/json"
 	"errors"
-	"net/url"
 	"slices"
-	"strings"
 
 	"headgate/connectors"
+	"headgate/engine/record"
 	"headgate/rules"
 )
 
 // hidden are a destination's words without the sensitive values it was sent: it may
 // show them in what it says (promise 10).
 func (r *run) hidden(it *item, words string) string {
-	for c, sensitive := range r.own.Sensitive {
-		if !sensitive || it.values[c].Missing() {
-			continue
-		}
-		if text := it.values[c].Text(); text != "" {
-			for _, form := range forms(text) {
-				words = strings.ReplaceAll(words, form, connectors.Redacted)
-			}
-		}
-	}
-	return words
+	return connectors.Hide(words, r.sensitive([]*item{it})...)
 }
 
-// forms are those in which a text comes back: as it is, in JSON, and in an address.
-func forms(text string) []string {
-	quoted, err := json.Marshal(text)
-	if err != nil {
-		return []string{text}
+// sensitive are the texts of items that people may not be shown.
+func (r *run) sensitive(items []*item) (texts []string) {
+	for _, it := range items {
+		for c, v := range it.values {
+			texts = r.own.AppendSensitive(texts, c, v)
+		}
 	}
-	return []string{text, string(quoted[1 : len(quoted)-1]), url.QueryEscape(text), url.PathEscape(text)}
+	return texts
 }
 
-// hiddenError is an error of a system that was sent changes, without their sensitive
-// values: what stops a system may well name the row it fell over.
-func (r *run) hiddenError(changes []*item, err error) error {
+// hiddenError is an error of a system that was sent items, or asked for them, without
+// their sensitive values: what stops a system may well name the row it fell over.
+func (r *run) hiddenError(items []*item, err error) error {
 	if err == nil || !slices.Contains(r.own.Sensitive, true) {
 		return err
 	}
-	hide := func(text string) string {
-		for _, it := range changes {
-			text = r.hidden(it, text)
-		}
-		return text
+	return hideIn(err, r.sensitive(items))
+}
+
+// hideIn is an error without what people may not be shown.
+func hideIn(err error, sensitive []string) error {
+	if err == nil || len(sensitive) == 0 {
+		return err
 	}
+	hide := func(text string) string { return connectors.Hide(text, sensitive...) }
 	if e, ok := errors.AsType[*connectors.Error](err); ok {
 		told := *e
-		told.Op, told.Hint, told.Err = hide(e.Op), hide(e.Hint), errors.New(hide(e.Err.Error()))
+		told.Op, told.Hint = hide(e.Op), hide(e.Hint)
+		if text := hide(e.Err.Error()); text != e.Err.Error() {
+			told.Err = errors.New(text)
+		}
 		return &told
 	}
 	if text := hide(err.Error()); text != err.Error() {
 		return errors.New(text)
 	}
 	return err
+}
+
+// sensitiveKeys are the texts in keys that people may not be shown; fields are those
+// of each key.
+func sensitiveKeys(schema *record.Schema, fields []int, keys [][]record.Value) (texts []string) {
+	for at, field := range fields {
+		if !schema.Fields[field].Sensitive {
+			continue
+		}
+		for _, key := range keys {
+			texts = append(texts, key[at].Text())
+		}
+	}
+	return texts
 }
 
 // ShowsPosition reports whether a position in a resource may be shown: a table's is

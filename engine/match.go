@@ -224,7 +224,7 @@ func (r *run) findBy(ctx context.Context, columns []string, items []*item, value
 	var rows []connectors.Found
 	find := func() (err error) {
 		rows, err = r.finder.Find(ctx, query)
-		return err
+		return r.hiddenError(items, err)
 	}
 	if err := r.retry(ctx, r.flow.To, find); err != nil {
 		return nil, err

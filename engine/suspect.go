@@ -232,9 +232,9 @@ func (r *run) tellSuspected(n int) {
 // getSuspects reads the records by key. One that the source has no more, or twice,
 // is left to its readings.
 func (rd *reader) getSuspects(ctx context.Context, getter connectors.Getter, columns []string, keys []record.Key) (items []item, err error) {
-	asked := make([][]record.Value, 0, len(keys))
+	entity, asked := rd.flow.From.Entity, make([][]record.Value, 0, len(keys))
 	for _, key := range keys {
-		values, err := keyValues(rd.flow.From.Entity, key[1:])
+		values, err := keyValues(entity, key[1:])
 		if err != nil {
 			return nil, fmt.Errorf("read the suspected key %q: %w", key, err)
 		}
@@ -248,7 +248,7 @@ func (rd *reader) getSuspects(ctx context.Context, getter connectors.Getter, col
 	var got []connectors.Got
 	get := func() (err error) {
 		got, err = getter.Get(ctx, columns, asked)
-		return err
+		return hideIn(err, sensitiveKeys(entity.Schema, entity.Schema.Key, asked))
 	}
 	if err := rd.retry(ctx, rd.flow.From, get); err != nil {
 		return nil, err

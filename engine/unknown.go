@@ -141,7 +141,7 @@ func (c *courier) lookOnce(ctx context.Context, p *parcel, late bool) error {
 	}
 	found, err := c.finder.Find(ctx, query)
 	if err != nil {
-		return err
+		return c.hiddenError(p.items, err)
 	}
 	rows := make([][]connectors.Found, len(asked))
 	for _, f := range found {

@@ -21,6 +21,7 @@ type Ownership struct {
 	NeedsCurrent bool       // transitions or a rule of the flow need the record as the destination has it
 	Fields       [][]string // the names of the fields each column comes from
 	Sensitive    []bool     // the column comes from a sensitive field
+	lines        [][]bool   // the columns of the lines of a list column that do
 	NeedsID      bool       // a column uses the destination's id of the record
 	NeedsName    bool       // a column uses headgate's reference of the record
 	Reference    int        // the column that carries the reference, or -1
@@ -85,8 +86,51 @@ func (own *Ownership) add(f *Flow, w *Writing) {
 	own.KeepOnNull = append(own.KeepOnNull, keep)
 	own.Fields = append(own.Fields, names)
 	own.Sensitive = append(own.Sensitive, sensitive)
+	own.lines = append(own.lines, sensitiveLines(f, w))
 	own.NeedsID = own.NeedsID || w.ID
 	own.NeedsName = own.NeedsName || w.Reference
+}
+
+// sensitiveLines says which columns of a line of a list are sensitive.
+func sensitiveLines(f *Flow, w *Writing) (all []bool) {
+	field := &f.From.Entity.Schema.Fields[w.Field]
+	if w.List == nil || field.Lines == nil {
+		return nil
+	}
+	for i := range field.Lines.Fields {
+		all = append(all, field.Lines.Fields[i].Sensitive)
+	}
+	if len(w.List.Write) == 0 {
+		return all
+	}
+	columns := make([]bool, len(w.List.Write))
+	for c, line := range w.List.Write {
+		uses := []int{line.Field}
+		if line.Program != nil {
+			uses = line.Program.Fields()
+		}
+		columns[c] = slices.ContainsFunc(uses, func(i int) bool { return all[i] })
+	}
+	return columns
+}
+
+// AppendSensitive appends the texts that a value of a column holds and people may not
+// be shown.
+func (own *Ownership) AppendSensitive(texts []string, column int, v record.Value) []string {
+	switch {
+	case !own.Sensitive[column] || v.Missing():
+		return texts
+	case v.Kind() != record.List:
+		return append(texts, v.Text())
+	}
+	for _, line := range v.Lines().Rows {
+		for i, value := range line {
+			if i < len(own.lines[column]) && own.lines[column][i] && !value.Missing() {
+				texts = append(texts, value.Text())
+			}
+		}
+	}
+	return texts
 }
 
 // FieldsText returns the fields a column comes from, joined by ", ".

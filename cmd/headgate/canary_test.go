@@ -159,6 +159,9 @@ func TestCanaries(t *testing.T) {
 	rules = bytes.ReplaceAll(rules, []byte("/run/secrets"), []byte(c.dir))
 	c.write("rules/people.hcl", bytes.ReplaceAll(rules, []byte("crm.invalid"), []byte(crm.Listener.Addr().String())))
 	c.write("in/clients.csv", []byte("no,pin,age\nfine,CANARY-http1 a@b/ü,41\nrefused,CANARY-http2 a@b/ü,42\ndoubt,CANARY-http3 a@b/ü,43\nmoved,CANARY-http4 a@b/ü,44\nreset,CANARY-http5 a@b/ü,45\n"))
+	c.write("in/teams.jsonl", []byte(`{"no": "refused", "members": [{"seat": "x1", "pin": "CANARY-seat1"}, {"seat": "x2", "pin": "CANARY-seat2"}]}
+{"no": "doubt", "members": [{"seat": "x3", "pin": "CANARY-seat3"}]}
+`))
 	c.write("tell", []byte("#!/bin/sh\ncat >> ../told.jsonl\n"))
 	c.must(os.Chmod(c.path("tell"), 0o755))
 	c.write("password", []byte("CANARY-file\n"))
@@ -200,7 +203,7 @@ cells,CANARY-cells,40,CANARY-cell
 			}
 		}
 		told, _ := os.ReadFile(c.path("told.jsonl"))
-		return failing == 4 && bytes.Contains(told, []byte("failing")) && bytes.Contains(told, []byte("rejected"))
+		return failing == 6 && bytes.Contains(told, []byte("failing")) && bytes.Contains(told, []byte("rejected"))
 	})
 	open := c.waiting()
 	if len(open) < 17 {
@@ -232,14 +235,14 @@ cells,CANARY-cells,40,CANARY-cell
 		{"exceptions", "list", "--all"}, {"exceptions", "list", "--json"}, {"exceptions", "export"}, {"exceptions", "export", "--format", "csv"},
 		{"exceptions", "retry", "--flow", "people"}, {"trace", "person", "doubt"}, {"trace", "person", "refused"}, {"plan", "clients", "--limit", "0"}, {"status"}, {"status", "--json"}, {"doctor"}, {"doctor", "--json"}, {"verify"},
 		{"checkpoint", "show"}, {"checkpoint", "show", "--json"}, {"pause", "people", "--why", "night"}, {"resume", "people"},
-		{"trace", "card", "CANARX"}, {"plan", "cards", "--limit", "0"}, {"plan", "cards", "--limit", "0", "--json"}, {"plan", "stuck"}, {"plan", "denied"}, {"plan", "down"}, {"plan", "garbled"},
+		{"trace", "card", "CANARX"}, {"plan", "cards", "--limit", "0"}, {"plan", "cards", "--limit", "0", "--json"}, {"plan", "stuck"}, {"plan", "denied"}, {"plan", "down"}, {"plan", "garbled"}, {"plan", "members"}, {"plan", "badged"},
 	} {
 		c.hear(args...)
 	}
 	c.must(d.Process.Signal(syscall.SIGQUIT))
 	<-d.ended
 	c.said["the daemon"] = d.told.Bytes()
-	for _, sign := range []string{"goroutine ", "no [redacted] today"} {
+	for _, sign := range []string{"goroutine ", "no [redacted] today", "/members?code=[redacted]", "/badges?code=[redacted]"} {
 		if !bytes.Contains(d.told.Bytes(), []byte(sign)) {
 			t.Errorf("the daemon did not say %q:\n%s", sign, d.told)
 		}

@@ -118,25 +118,25 @@ func (a *answer) isPage() bool {
 
 // words are what the answer says to people.
 func (a *answer) words() string {
-	words := a.allWords()
-	if a.hide != nil {
-		words = a.hide(words)
-	}
-	return words
-}
-
-func (a *answer) allWords() string {
 	if a.isPage() {
 		return fmt.Sprintf("%d with a page for people instead of data", a.status)
 	}
 	for _, path := range []string{"error.message", "error", "message", "detail", "title", "errors"} {
 		if text, ok, err := document.At(a.body, path); err == nil && ok && text != "null" {
-			return fmt.Sprintf("%d %s", a.status, cut(document.Plain(text), maxWords))
+			return a.quoted(document.Plain(text))
 		}
 	}
 	text := strings.Join(strings.Fields(a.body), " ")
 	if text == "" {
 		text = nethttp.StatusText(a.status)
+	}
+	return a.quoted(text)
+}
+
+// quoted quotes what was said. It is cut last: of a secret, nothing is left behind.
+func (a *answer) quoted(text string) string {
+	if a.hide != nil {
+		text = a.hide(text)
 	}
 	return fmt.Sprintf("%d %s", a.status, cut(text, maxWords))
 }

@@ -2,9 +2,13 @@ package http
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	nethttp "net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,17 +49,18 @@ func (c *connector) secret(s connectors.Secret) (string, error) {
 	return text, nil
 }
 
-// hide takes what is secret out of a text for people: a system may say back what it
-// was sent.
+// know keeps a secret, to hide it in what a system says.
+func (c *connector) know(name, secret string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.secrets[name] = secret
+}
+
+// hide takes what is secret out of a text for people.
 func (c *connector) hide(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, secret := range c.secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, connectors.Redacted)
-		}
-	}
-	return text
+	return connectors.Hide(text, slices.Collect(maps.Values(c.secrets))...)
 }
 
 // logIn puts what headgate logs in with into a request.
@@ -68,6 +73,7 @@ func (c *connector) logIn(ctx context.Context, r *nethttp.Request) error {
 		password, err := c.secret(a.Basic.Password)
 		if err == nil {
 			r.SetBasicAuth(a.Basic.User, password)
+			c.know(nameBasic, basicText(a.Basic.User, password))
 		}
 		return err
 	case a.Header != nil:
@@ -112,6 +118,7 @@ func (c *connector) accessToken(ctx context.Context, s *OAuth2) (string, error) 
 	if s.SendIn == inBody {
 		config.AuthStyle = oauth2.AuthStyleInParams
 	}
+	c.know(nameBasic, basicText(url.QueryEscape(s.ClientID), url.QueryEscape(secret)))
 	asked := c.tools.Now()
 	t, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, clients.effect))
 	if err != nil {
@@ -121,14 +128,20 @@ func (c *connector) accessToken(ctx context.Context, s *OAuth2) (string, error) 
 	if !t.Expiry.IsZero() {
 		c.token.until = asked.Add(time.Until(t.Expiry)) // by our own clock
 	}
-	c.mu.Lock()
-	c.secrets[nameToken] = t.AccessToken
-	c.mu.Unlock()
+	c.know(nameToken, t.AccessToken)
 	return t.AccessToken, nil
 }
 
-// nameToken is what the access token is kept as among the secrets.
-const nameToken = "access token"
+// What is sent in place of a secret is one, too. It is kept under these names.
+const (
+	nameToken = "access token"
+	nameBasic = "basic login"
+)
+
+// basicText is what a name and a password are sent as.
+func basicText(name, password string) string {
+	return base64.StdEncoding.EncodeToString([]byte(name + ":" + password))
+}
 
 // renewable forgets a token that was refused, and reports whether another can be
 // asked for. One that another request has renewed meanwhile is kept.
@@ -154,7 +167,7 @@ func (c *connector) tokenFailure(ctx context.Context, err error) error {
 	status := e.Response.StatusCode
 	why := fmt.Errorf("it was answered with %d", status)
 	if e.ErrorCode != "" {
-		why = fmt.Errorf("it was answered with %d %s", status, c.hide(cut(e.ErrorCode, maxWords)))
+		why = fmt.Errorf("it was answered with %d %s", status, cut(c.hide(e.ErrorCode), maxWords))
 	}
 	failure := &connectors.Error{Class: connectors.Denied, Code: fmt.Sprint(status), Op: op, Err: why, Hint: "see client_id, client_secret and scope"}
 	if status == nethttp.StatusTooManyRequests || status >= 500 {

@@ -3,6 +3,7 @@ package http
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	nethttp "net/http"
@@ -130,7 +131,7 @@ func (c *connector) send(outer context.Context, op string, r *nethttp.Request, e
 // retryAfter reads how long a system asks to be left alone: seconds, or a date.
 func retryAfter(h nethttp.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) { // which gives the longest there is
 		return time.Duration(n) * time.Second
 	}
 	if t, err := nethttp.ParseTime(text); err == nil {

@@ -3,6 +3,7 @@ package http_test
 import (
 	"compress/gzip"
 	"fmt"
+	"math"
 	nethttp "net/http"
 	"strings"
 	"testing"
@@ -42,6 +43,8 @@ func TestHostile(t *testing.T) {
 		"429, seconds":        {reading{handler: header("Retry-After", "7", answer(429, ``))}, connectors.Down, "429", "Too Many", 7 * time.Second},
 		"503, a date":         {reading{handler: header("Retry-After", now.Add(90*time.Second).Format(nethttp.TimeFormat), answer(503, ``))}, connectors.Down, "503", "503", 90 * time.Second},
 		"503, a date gone by": {reading{handler: header("Retry-After", now.Add(-time.Hour).Format(nethttp.TimeFormat), answer(503, ``))}, connectors.Down, "503", "503", 0},
+		"429, for ever":       {reading{handler: header("Retry-After", "99999999999999999999", answer(429, ``))}, connectors.Down, "429", "Too Many", math.MaxUint32 * time.Second},
+		"429, no time":        {reading{handler: header("Retry-After", "-7", answer(429, ``))}, connectors.Down, "429", "Too Many", 0},
 		"says its secret back": {reading{handler: func(w nethttp.ResponseWriter, r *nethttp.Request) {
 			answer(400, `{"error": "bad `+r.Header.Get("Authorization")+`"}`)(w, r)
 		}}, connectors.Broken, "400", "[redacted]", 0},

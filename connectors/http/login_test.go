@@ -164,3 +164,35 @@ func TestTLS(t *testing.T) {
 		t.Errorf("no TLS at all: got %#v", err)
 	}
 }
+
+// TestLoginsSaidBack: an API that says back how it was logged in to is not quoted with
+// it, in whatever form it was sent and wherever its words are cut.
+func TestLoginsSaidBack(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ block, header, secret string }{
+		"bearer": {`bearer = env("A")`, "Authorization", canary},
+		"basic":  {"basic {\nuser = \"me\"\npassword = env(\"A\")\n}", "Authorization", "bWU6Y2FuYXJ5LTdmM2E="},
+		"header": {"header {\nname = \"X-Api-Key\"\nvalue = env(\"A\")\n}", "X-Api-Key", canary},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var pad atomic.Int64
+			server := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+				w.WriteHeader(400)
+				_, _ = w.Write([]byte(strings.Repeat("x", int(pad.Load())) + " " + r.Header.Get(test.header)))
+			})
+			r := reading{connector: "auth {\n" + test.block + "\n}"}
+			source := r.open(t, server.URL)
+			for n := range 80 {
+				pad.Store(int64(440 + n))
+				_, _, err := all(t, source, "", 3)
+				if err == nil || !strings.Contains(err.Error(), "xxxx") {
+					t.Fatalf("error %v, want the words of the answer", err)
+				}
+				if strings.Contains(err.Error(), test.secret[:3]) {
+					t.Errorf("behind %d characters it is told: …%s", pad.Load(), err.Error()[400:])
+				}
+			}
+		})
+	}
+}

@@ -32,6 +32,17 @@ connector "hr" {
     csv {
     }
   }
+  resource "teams" {
+    entity = entity.team
+    glob   = "teams.jsonl"
+    settle = "0s"
+
+    jsonl {
+    }
+    list "members" {
+      path = "members"
+    }
+  }
   resource "cards" {
     entity = entity.card
     file   = "cards-%Y.jsonl"
@@ -100,6 +111,71 @@ connector "crm" {
       query      = { code = "${pin}" }
       headers    = { X-Age = "${age}" }
       on_unknown = doubt
+    }
+  }
+}
+
+# It says back whatever it is asked, and by whom.
+connector "club" {
+  type    = "http"
+  url     = "http://crm.invalid"
+  timeout = "1s"
+
+  auth {
+    basic {
+      user     = "headgate"
+      password = file("/run/secrets/password")
+    }
+  }
+  retry {
+    attempts = 2
+    backoff  = "1ms"
+  }
+
+  resource "members" {
+    entity = entity.card
+
+    find {
+      path  = "/members"
+      query = { code = "${number}" }
+    }
+    create {
+      path = "/members"
+    }
+  }
+}
+connector "lodge" {
+  type = "http"
+  url  = "http://crm.invalid"
+
+  retry {
+    attempts = 2
+    backoff  = "1ms"
+  }
+
+  resource "badges" {
+    entity = entity.badge
+
+    find {
+      path  = "/badges"
+      query = { code = "${pin}" }
+    }
+  }
+}
+connector "league" {
+  type = "http"
+  url  = "http://crm.invalid"
+
+  resource "teams" {
+    entity = entity.team
+
+    create {
+      path       = "/teams"
+      on_unknown = doubt
+    }
+    list "members" {
+      path  = "players"
+      write = { code = "pin + '/' + seat", seat = "seat" }
     }
   }
 }
@@ -180,6 +256,41 @@ entity "person" {
   }
 }
 
+entity "badge" {
+  key   = [pin]
+  owner = connector.lodge
+
+  field "pin" {
+    type      = string
+    sensitive = true
+  }
+}
+
+entity "team" {
+  key   = [no]
+  owner = connector.hr
+
+  field "no" {
+    type = string
+  }
+  list "members" {
+    key = [seat]
+
+    field "seat" {
+      type = string
+    }
+    field "pin" {
+      type      = string
+      sensitive = true
+    }
+  }
+}
+
+lookup "badges" {
+  from = connector.lodge.badges
+  key  = [pin]
+}
+
 # Its key is sensitive itself.
 entity "card" {
   key   = [number]
@@ -216,6 +327,33 @@ flow "clients" {
   update = false
   guard {
     rejects = "100%"
+  }
+}
+flow "teams" {
+  from   = connector.hr.teams
+  to     = connector.league.teams
+  mode   = live
+  every  = "1s"
+  update = false
+  guard {
+    rejects = "100%"
+  }
+}
+flow "members" {
+  from  = connector.erp.cards
+  to    = connector.club.members
+  mode  = live
+  every = "1s"
+}
+flow "badged" {
+  from  = connector.hr.people
+  to    = connector.legacy.stuck
+  mode  = observe
+  every = "1s"
+
+  rule "known" {
+    check   = "badges(pin) != nil"
+    message = "no badge"
   }
 }
 flow "stuck" {
