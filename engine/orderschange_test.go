@@ -311,6 +311,7 @@ func TestOrdersChange(t *testing.T) {
 		"replaced":             {createOrder + replaceOrder + deleteOrder + findByID + findOrder, 1, 0.3, lag},
 		"upserted":             {upsertOrder + deleteOrder + findByNumber, 1, 0.3, shopapi.Config{}},
 		"made several at once": {createOrders + updateOrder + deleteOrder + findByID + findOrder, 10, 0.1, lag},
+		"several at once":      {createOrders + updateOrders + deleteOrders + findByID + findOrder, 10, 0.1, shopapi.Config{Lag: 50 * time.Millisecond, Mix: mixed()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -331,6 +332,20 @@ func TestOrdersChange(t *testing.T) {
 			}
 			t.Logf("%d requests, %d orders, wrong were %v", s.Requests, s.Orders, s.Faults)
 		})
+	}
+}
+
+// mixed turns the answers to several orders around now and then, and loses one.
+func mixed() func([]any) []any {
+	n := 0
+	return func(results []any) []any {
+		switch n++; n % 4 {
+		case 1:
+			slices.Reverse(results)
+		case 2:
+			return results[1:]
+		}
+		return results
 	}
 }
 

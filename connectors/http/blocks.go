@@ -39,7 +39,7 @@ const (
 type Many struct {
 	Items  string           `hcl:"items,optional" doc:"where the records stand in the body (it is an array of them)"`
 	Limit  int              `hcl:"limit,optional" doc:"how many go into one request (100)"`
-	Answer string           `hcl:"answer,optional" doc:"where the answers to them stand, in the same order (the answer is an array of them)"`
+	Answer string           `hcl:"answer,optional" doc:"where the answers to them stand: each shows its record by reference, key or id, or they are in the same order (the answer is an array of them)"`
 	OK     connectors.Logic `hcl:"ok,optional" doc:"what the answer to one of them must be to be a success"`
 }
 

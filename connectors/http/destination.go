@@ -22,10 +22,13 @@ type destination struct {
 	writer     *document.Writer
 	key        []int            // Resource.WriteKey among the columns; -1: not there
 	reference  int              // among the columns; -1: it has none
+	id         int              // among the columns, where several changes go into one request; -1: not there
 	gone       *document.Writer // what tells that a record is gone; nil: a request does
 	goneValues record.Row
 
 	writes, reads, returns, asks *columns // of a record that is found
+	naming                       *columns // of a record among the answers to several changes
+	unique                       [][]int  // which of naming, together, no other record has
 }
 
 // Destination opens a resource to be written, without asking the system.
@@ -44,28 +47,50 @@ func (c *connector) Destination(r connectors.Resource) (connectors.Destination, 
 func (d *destination) prepare() error {
 	r, s := &d.resource, d.resource.Settings.(*Resource)
 	var err error
-	d.columns, d.reference = columnsOf(r)
+	d.columns, d.reference, d.id = columnsOf(r)
+	d.prepareNaming()
 	if d.writer, err = document.NewWriter(d.columns); err != nil {
 		return d.unwritable(err)
 	}
 	for _, name := range r.WriteKey {
 		d.key = append(d.key, slices.IndexFunc(d.columns, func(c record.Column) bool { return c.Name == name }))
 	}
-	if len(r.Delete) > 0 {
-		var columns []record.Column
-		for _, set := range r.Delete {
-			columns = append(columns, record.Column{Name: set.Column})
-			d.goneValues = append(d.goneValues, set.Value)
-		}
-		if d.gone, err = document.NewWriter(columns); err != nil {
-			return d.unwritable(err)
-		}
+	if err = d.prepareGone(); err != nil {
+		return d.unwritable(err)
 	}
 	d.writes, d.reads, d.returns = newColumns(r.Write), newColumns(r.Read), newColumns(plain(r.Returning))
 	if err := d.prepareFinds(s); err != nil {
 		return err
 	}
 	return d.prepareEffects(s)
+}
+
+// prepareGone compiles the columns that tell that a record is gone, and those that name
+// it where several are told of in one request.
+func (d *destination) prepareGone() (err error) {
+	if len(d.resource.Delete) == 0 {
+		return nil
+	}
+	var columns []record.Column
+	for _, set := range d.resource.Delete {
+		columns = append(columns, record.Column{Name: set.Column})
+		d.goneValues = append(d.goneValues, set.Value)
+	}
+	for _, i := range d.named() {
+		columns = append(columns, d.columns[i])
+	}
+	d.gone, err = document.NewWriter(columns)
+	return err
+}
+
+// named are the columns by which a record is named in its own change.
+func (d *destination) named() (at []int) {
+	for _, i := range append(slices.Clone(d.key), d.id) {
+		if i >= 0 {
+			at = append(at, i)
+		}
+	}
+	return at
 }
 
 func (d *destination) unwritable(err error) error {

@@ -104,14 +104,22 @@ func (p *packer) render(e *effect, c *connectors.Change, values record.Row) (*me
 	return m, err
 }
 
-// body is the object that write makes. A delete has none, but for the columns that
-// are set instead, and the key where several go into one request.
+// body is the object that write makes. A delete has none, but for the columns that are
+// set instead. Where several go into one request, each has its key and its id in it.
 func (p *packer) body(e *effect, c *connectors.Change, values record.Row) ([]byte, error) {
 	w := p.writer
 	switch {
 	case c.Op != connectors.Delete:
 	case p.gone != nil:
-		w, values = p.gone, p.goneValues
+		gone := slices.Clone(p.goneValues)
+		for _, i := range p.named() {
+			if e.many == nil {
+				gone = append(gone, record.Value{})
+			} else {
+				gone = append(gone, values[i])
+			}
+		}
+		w, values = p.gone, gone
 	case e.many == nil:
 		return nil, nil
 	}
@@ -135,17 +143,21 @@ func (p *pack) take(other *pack) {
 	p.shown.body = append(append(p.shown.body, ','), other.shown.body...)
 }
 
-// valuesOf are the values of the columns of the writer: those of the change, its key,
-// and headgate's reference, where no expression made that of a create.
+// valuesOf are the values of the columns of the writer: those of the change, its key
+// and its id, and headgate's reference, where no expression made that of a create.
 func (d *destination) valuesOf(c *connectors.Change) record.Row {
 	values := make(record.Row, len(d.columns))
 	if c.Op != connectors.Delete {
 		copy(values, c.Values)
 	}
+	several := c.Op != connectors.Create && d.effects[c.Op] != nil && d.effects[c.Op].many != nil
 	for i, at := range d.key {
-		if at >= 0 && i < len(c.Key) && (c.Op == connectors.Delete || d.whole(c.Op)) {
+		if at >= 0 && i < len(c.Key) && (c.Op == connectors.Delete || d.whole(c.Op) || several) {
 			values[at] = c.Key[i]
 		}
+	}
+	if several && d.id >= 0 {
+		values[d.id] = c.ID
 	}
 	if at := d.reference; at >= 0 && values[at].Missing() && c.Reference != "" && (c.Op == connectors.Create || d.whole(c.Op)) {
 		values[at] = record.StringValue(c.Reference)
@@ -201,16 +213,27 @@ func (d *destination) isSensitive(column int) bool {
 	return column >= 0 && column < len(d.resource.Sensitive) && d.resource.Sensitive[column]
 }
 
-// columnsOf are the columns of a body: those that are written, and the reference.
-func columnsOf(r *connectors.Resource) (columns []record.Column, reference int) {
+// columnsOf are the columns of a body: those that are written, the reference, and the
+// id, which names a record among several.
+func columnsOf(r *connectors.Resource) (columns []record.Column, reference, id int) {
 	columns = slices.Clone(r.Write)
-	if r.Reference == "" {
-		return columns, -1
+	add := func(name string, kind record.Kind) int {
+		at := slices.IndexFunc(columns, func(c record.Column) bool { return c.Name == name })
+		if at < 0 {
+			at = len(columns)
+			columns = append(columns, record.Column{Name: name, Kind: kind})
+		}
+		return at
 	}
-	at := slices.IndexFunc(columns, func(c record.Column) bool { return c.Name == r.Reference })
-	if at < 0 {
-		at = len(columns)
-		columns = append(columns, record.Column{Name: r.Reference, Kind: record.String})
+	reference, id = -1, -1
+	if r.Reference != "" {
+		reference = add(r.Reference, record.String)
 	}
-	return columns, at
+	if s := r.Settings.(*Resource); len(r.Returning) == 1 && (s.Update.several() || s.Delete.several()) {
+		id = add(r.Returning[0], record.Unknown)
+	}
+	return columns, reference, id
 }
+
+// several reports whether several changes go into one request.
+func (e *Effect) several() bool { return e != nil && e.Many != nil }

@@ -72,42 +72,6 @@ func (d *destination) read(e *effect, m *message, a *answer) ([]connectors.Recei
 	return d.readMany(e, m, a)
 }
 
-// readMany maps the answers of an array to the changes, by their places.
-func (d *destination) readMany(e *effect, m *message, a *answer) ([]connectors.Receipt, error) {
-	unknown := func(err error) ([]connectors.Receipt, error) {
-		return all(connectors.Unknown, m.changes), d.failed(connectors.Unclear, m.op.String(), "shape", err)
-	}
-	if e.many == nil {
-		return unknown(errors.New("the resource does not say any more how to read the answer to several changes"))
-	}
-	array, ok, err := document.At(a.body, e.many.answer)
-	if err != nil {
-		return unknown(err)
-	}
-	if !ok {
-		return unknown(fmt.Errorf("the answer has no %q", e.many.answer))
-	}
-	items, err := document.Elements(array)
-	if err != nil {
-		return unknown(err)
-	}
-	if len(items) != m.changes {
-		return unknown(fmt.Errorf("there are %d answers to %d changes", len(items), m.changes))
-	}
-	receipts := make([]connectors.Receipt, m.changes)
-	var first error
-	for i, item := range items {
-		receipts[i], err = d.judgeItem(e, m.op, a.item(item))
-		if err == nil && receipts[i].Status == connectors.Applied {
-			receipts[i].Row, err = d.returned(item, e.answer)
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return receipts, first
-}
-
 // judge says what the answer to a request means for its changes. One that says yes,
 // but not as a success does, has said nothing.
 func (d *destination) judge(e *effect, op connectors.Op, a *answer) (connectors.Receipt, error) {
@@ -122,21 +86,6 @@ func (d *destination) judge(e *effect, op connectors.Op, a *answer) (connectors.
 		return d.negative(op, a)
 	case err == nil:
 		err = fmt.Errorf("the answer is not what the ruleset takes for a success: %s", a.words())
-	}
-	return connectors.Receipt{Status: connectors.Unknown}, d.failed(connectors.Unclear, op.String(), "shape", err)
-}
-
-// judgeItem says what the answer to one of several changes means. Here a no stands
-// among the answers of a request that was understood: it is one.
-func (d *destination) judgeItem(e *effect, op connectors.Op, a *answer) (connectors.Receipt, error) {
-	done, err := a.done(e.many.ok)
-	switch {
-	case err == nil && done:
-		return connectors.Receipt{Status: connectors.Applied}, nil
-	case !a.positive():
-		return d.negative(op, a)
-	case err == nil:
-		return refused(strconv.Itoa(a.status), a.words()), nil
 	}
 	return connectors.Receipt{Status: connectors.Unknown}, d.failed(connectors.Unclear, op.String(), "shape", err)
 }

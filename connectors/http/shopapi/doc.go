@@ -7,6 +7,8 @@
 //
 //	POST   /orders                        store an order, whatever is there already: 201
 //	POST   /orders/bulk                   {"items": […]}: {"results": [{"status", "order" | "error"}]}
+//	PATCH  /orders/bulk                   the same, each of an id
+//	DELETE /orders/bulk                   the same
 //	GET    /orders?page=&per_page=        {"data": {"items": […]}, "page", "pages"}
 //	GET    /orders?external_id=&number=   those orders, once the lag has passed
 //	GET    /orders?updated_since=         those that changed then or later, oldest first

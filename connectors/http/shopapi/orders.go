@@ -1,6 +1,7 @@
 package shopapi
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/url"
@@ -68,8 +69,8 @@ func (c *call) create() (int, any) {
 // add stores a new order, whatever is there already.
 func (c *call) add(fields map[string]any) (int, any) {
 	o := &Order{ID: c.shop.store.last + int64(len(c.added)) + 1, Stored: c.now, Updated: c.now, Fields: fields}
-	if o.Text("number") == "" {
-		return http.StatusUnprocessableEntity, failure("number is missing")
+	if why := c.refusal(fields); why != "" {
+		return http.StatusUnprocessableEntity, failure(why)
 	}
 	if name := o.Text("external_id"); c.shop.Unique && name != "" && c.taken(name) {
 		return http.StatusConflict, map[string]any{"error": "external_id is taken", "code": "unique"}
@@ -87,26 +88,51 @@ func (c *call) taken(externalID string) bool {
 
 func (c *call) put(o *Order) { c.entries = append(c.entries, entry{Order: o}) }
 
-// bulk stores the good ones of many orders and answers each by its place.
+// bulk does what is asked of several orders, as far as it can, and answers each by its
+// place.
 func (c *call) bulk() (int, any) {
 	var many struct {
 		Items []map[string]any `json:"items"`
 	}
-	if c.r.Method != http.MethodPost || decode(c.body, &many) != nil {
+	if decode(c.body, &many) != nil {
 		return http.StatusBadRequest, failure(`the body is no {"items": […]}`)
 	}
 	results := make([]any, len(many.Items))
 	for i, fields := range many.Items {
-		status, value := c.add(fields)
+		status, value := c.oneOf(fields)
 		result := map[string]any{"status": status}
-		if status == http.StatusCreated {
+		if status < http.StatusMultipleChoices {
 			result["order"] = value
 		} else {
 			result["error"] = value.(map[string]any)["error"]
 		}
 		results[i] = result
 	}
+	if c.shop.Mix != nil {
+		results = c.shop.Mix(results)
+	}
 	return http.StatusOK, map[string]any{"results": results}
+}
+
+// oneOf does what is asked of one of several orders: it is known by its id.
+func (c *call) oneOf(fields map[string]any) (int, any) {
+	if c.r.Method == http.MethodPost {
+		return c.add(fields)
+	}
+	id, _ := fields["id"].(json.Number)
+	delete(fields, "id")
+	n, _ := id.Int64()
+	o := c.shop.store.orders[n]
+	switch {
+	case o == nil:
+		return http.StatusNotFound, failure("there is no order " + id.String())
+	case c.r.Method == http.MethodPatch:
+		return c.set(o, merged(o.Fields, fields))
+	case c.r.Method == http.MethodDelete:
+		c.entries = append(c.entries, entry{Gone: n})
+		return http.StatusOK, o.shown()
+	}
+	return http.StatusMethodNotAllowed, failure("not here")
 }
 
 // one answers what is done with the order of an id.
@@ -130,11 +156,29 @@ func (c *call) one(id string) (int, any) {
 		if c.r.Method == http.MethodPatch {
 			fields = merged(o.Fields, fields)
 		}
-		changed := &Order{ID: n, Stored: o.Stored, Updated: c.now, Fields: fields}
-		c.put(changed)
-		return http.StatusOK, changed.shown()
+		return c.set(o, fields)
 	}
 	return http.StatusMethodNotAllowed, failure("not here")
+}
+
+// set makes an order another one.
+func (c *call) set(o *Order, fields map[string]any) (int, any) {
+	if why := c.refusal(fields); why != "" {
+		return http.StatusUnprocessableEntity, failure(why)
+	}
+	changed := &Order{ID: o.ID, Stored: o.Stored, Updated: c.now, Fields: fields}
+	c.put(changed)
+	return http.StatusOK, changed.shown()
+}
+
+func (c *call) refusal(fields map[string]any) string {
+	switch {
+	case (&Order{Fields: fields}).Text("number") == "":
+		return "number is missing"
+	case c.shop.Refuse != nil:
+		return c.shop.Refuse(fields)
+	}
+	return ""
 }
 
 // merged is an object with some members set; objects in it are merged as well.
@@ -162,9 +206,7 @@ func (c *call) upsert(number string) (int, any) {
 	if len(there) == 0 {
 		return c.add(fields)
 	}
-	changed := &Order{ID: there[0].ID, Stored: there[0].Stored, Updated: c.now, Fields: fields}
-	c.put(changed)
-	return http.StatusOK, changed.shown()
+	return c.set(there[0], fields)
 }
 
 // list answers a page of what is asked for.

@@ -29,6 +29,9 @@ type Config struct {
 	Lag         time.Duration // how long an order is not found after it was stored
 	Unique      bool          // a second order with an external_id is refused: 409
 
+	Refuse func(fields map[string]any) string // why an order is refused: 422; nil: none is
+	Mix    func(results []any) []any          // what becomes of the answers to several orders on their way; nil: nothing
+
 	Now func() time.Time // nil: time.Now
 }
 
