@@ -178,18 +178,8 @@ func serveOrders(t *testing.T, settled, timeout string, c shopapi.Config) *order
 func openShop(t *testing.T, share float64, c shopapi.Config) *ordersDesk {
 	t.Helper()
 	d := &ordersDesk{dir: t.TempDir()}
-	once := slices.DeleteFunc(shopapi.All(), func(f shopapi.Fault) bool { return f >= shopapi.StallAfter && f <= shopapi.Maintenance })
-	often := shopapi.Seeded(7, share, once...)
-	c.Fault = func(n int64, r *nethttp.Request) shopapi.Fault {
-		switch n % 600 { // now and then, since each takes a second
-		case 100, 200, 300, 400:
-			return shopapi.StallAfter
-		case 150:
-			return shopapi.TooMany
-		case 450:
-			return shopapi.Maintenance
-		}
-		return often(n, r)
+	if c.Fault == nil {
+		c.Fault = faultsOf(share)
 	}
 	c.Grace = 50 * time.Millisecond
 	var err error
@@ -200,6 +190,23 @@ func openShop(t *testing.T, share float64, c shopapi.Config) *ordersDesk {
 	t.Cleanup(server.Close)
 	d.url = server.URL
 	return d
+}
+
+// faultsOf makes a share of answers wrong in every way there is.
+func faultsOf(share float64) func(int64, *nethttp.Request) shopapi.Fault {
+	once := slices.DeleteFunc(shopapi.All(), func(f shopapi.Fault) bool { return f >= shopapi.StallAfter && f <= shopapi.Maintenance })
+	often := shopapi.Seeded(7, share, once...)
+	return func(n int64, r *nethttp.Request) shopapi.Fault {
+		switch n % 600 { // now and then, since each takes a second
+		case 100, 200, 300, 400:
+			return shopapi.StallAfter
+		case 150:
+			return shopapi.TooMany
+		case 450:
+			return shopapi.Maintenance
+		}
+		return often(n, r)
+	}
 }
 
 // writeOrders writes HEADGATE_TEST_ORDERS orders, or some, and returns how many.

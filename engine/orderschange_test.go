@@ -125,6 +125,18 @@ const (
       query   = { number = "${number}" }
       records = "data.items"
     }`
+	largeOrders = `
+flow "large" {
+  from   = connector.erp.orders
+  to     = connector.shop.orders
+  mode   = live
+  filter = "total >= 500"
+  delete = true
+  guard {
+    deletes = "100%"
+    rejects = "100%"
+  }
+}`
 	upsertOrder = `
     upsert {
       path = "/orders/number/${number}"
@@ -262,7 +274,7 @@ func (w *changing) settle() {
 			return
 		}
 	}
-	w.Fatal("it does not end")
+	w.Fatal("it does not end: waiting ", w.waiting())
 }
 
 // mustAgree holds both sides to have the same.
@@ -333,6 +345,21 @@ func TestOrdersChange(t *testing.T) {
 			t.Logf("%d requests, %d orders, wrong were %v", s.Requests, s.Orders, s.Faults)
 		})
 	}
+}
+
+// TestOrdersOfTwoFlows: two flows write one resource, and an order goes from one to the
+// other as it changes: its versions arrive in their order all the same.
+func TestOrdersOfTwoFlows(t *testing.T) {
+	t.Parallel()
+	w := newChanging(t, createOrder+updateOrder+deleteOrder+findByID+findByNumber, 1, 0.3, shopapi.Config{})
+	w.text = strings.Replace(w.text, "delete = true", "delete = true\nfilter = \"total < 500\"", 1) + largeOrders
+	w.orderMore(20)
+	for range 3 {
+		w.run()
+		w.change()
+	}
+	w.settle()
+	w.mustAgree()
 }
 
 // mixed turns the answers to several orders around now and then, and loses one.

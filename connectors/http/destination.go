@@ -200,11 +200,13 @@ func (d *destination) ways(op connectors.Op, e *effect, onUnknown string, i *Ide
 		w.Window = i.Window
 	}
 	known := connectors.Names{nameReference: redacted}
-	for _, name := range d.resource.WriteKey {
-		known[name] = redacted
-	}
 	if op != connectors.Create {
 		known[nameID] = redacted
+	}
+	for _, name := range d.resource.WriteKey {
+		if op != connectors.Create || !slices.Contains(d.resource.Returning, name) { // the id is a key only once it is given
+			known[name] = redacted
+		}
 	}
 	for _, f := range d.finds {
 		if f.knows(known) {

@@ -449,6 +449,12 @@ func TestWays(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 	}
+	matched := orders(&Resource{Create: post, Update: post, Finds: []Find{byID}})
+	matched.WriteKey = matched.Returning
+	d := serve(t, &recorder{}, matched)
+	if create, update := d.Ways(connectors.Create), d.Ways(connectors.Update); create.Find || !update.Find {
+		t.Errorf("where the id is the key: create %+v, update %+v", create, update)
+	}
 }
 
 // TestNothingIsRepeatedUnseen: where a connection that was used before dies under a
