@@ -74,7 +74,7 @@ func (rd *reader) readAll(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := rd.retry(ctx, rd.flow.From, list); err != nil {
+	if err := rd.retryListing(ctx, rd.flow.From, list); err != nil {
 		return err
 	}
 	names := make([]string, len(parts))

@@ -47,6 +47,14 @@ func (r *run) retryEffect(ctx context.Context, resource *rules.Resource, f func(
 	return r.question(resource, true).ask(ctx, f)
 }
 
+// retryListing is retry for the list of a source's parts. That a list came shows
+// nothing of the system: a table and an API are one part, and nobody was asked.
+func (r *run) retryListing(ctx context.Context, resource *rules.Resource, f func() error) error {
+	q := r.question(resource, false)
+	q.listing = true
+	return q.ask(ctx, f)
+}
+
 // question is one question to a system, however often it is asked.
 type question struct {
 	*run
@@ -54,6 +62,7 @@ type question struct {
 	system   *system
 	policy   rules.Retry
 	effect   bool
+	listing  bool // only that it fails is an answer
 	began    time.Time
 	last     error // what the last attempt failed with
 }
@@ -134,7 +143,9 @@ func (q *question) note(ctx context.Context, err error) *SystemStatus {
 	if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
 		return nil
 	}
-	q.last = err
+	if q.last = err; q.listing && err == nil {
+		return nil
+	}
 	changed := q.system.answered(q.run, q.effect, err, q.now(), q.engine.jitter)
 	q.engine.tellSystem(q.system, changed)
 	return q.system.alone()

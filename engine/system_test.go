@@ -106,6 +106,42 @@ func TestSystemDown(t *testing.T) {
 	}
 }
 
+// TestListingIsNoAnswer: a source of one part lists it without asking anybody. A
+// system that answers no reading stays down, is left alone longer each time, and is
+// told of once.
+func TestListingIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	shop := &asked{err: failing(connectors.Down, ""), only: "read"}
+	d := start(t, rulesetText{flow: `every = "1s"`}, func(d *running) {
+		d.order("A-1", 1, nil, "open")
+		d.shopFaults = shop.answer(d.clock.Now)
+	})
+	d.pass(time.Second, 2*time.Second)
+	runs := int64(0)
+	for _, rest := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second} {
+		runs++
+		f := d.runs(runs)
+		if f.Waits == nil || f.Waits.Next.Sub(d.clock.Now()) != rest {
+			t.Fatalf("run %d: left alone until %+v, want %s", runs, f.Waits, rest)
+		}
+		if runs == 3 {
+			shop.fail(nil)
+		}
+		for ; rest > 0; rest -= min(rest, 10*time.Second) { // the scheduler sleeps no longer
+			d.pass(min(rest, 10*time.Second))
+		}
+	}
+	if f := d.runs(runs + 1); f.Waits != nil {
+		t.Errorf("it answers, and waits: %+v", f.Waits)
+	}
+	d.want("sold", d.sold(), "A-1 1 - open -")
+	for message, want := range map[string]int{"system is left alone": 1, "system is well again": 1} {
+		if n := d.log.count(message); n != want {
+			t.Errorf("logged %d times: %s", n, message)
+		}
+	}
+}
+
 // TestSystemDenied: a system that lets nobody in is left alone at once and for long,
 // unless a person asks for the flow, or the ruleset or a secret changed.
 func TestSystemDenied(t *testing.T) {
