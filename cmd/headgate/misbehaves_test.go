@@ -20,7 +20,7 @@ func TestMisbehavingAPI(t *testing.T) {
 			o.ruleAPI(way, a.address)
 			o.orderFile(0, orders)
 			d := o.daemon()
-			o.eventually("all orders are known", patience, func() bool { return d.status().Flows[0].Known == int64(orders) })
+			o.reaches(int64(orders), "orders are known", func() int64 { return d.status().Flows[0].Known })
 			d.stop()
 			o.verify()
 			stats, flow := a.stats(), o.status().Flows[0]

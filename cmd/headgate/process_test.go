@@ -185,6 +185,15 @@ func (o *operator) eventually(what string, within time.Duration, holds func() bo
 	}
 }
 
+// reaches waits until a number has come to what it must be: for as long as it grows.
+func (o *operator) reaches(want int64, what string, number func() int64) {
+	o.Helper()
+	for at := number(); at != want; {
+		was := at
+		o.eventually(fmt.Sprintf("%s: %d of %d, and then no more", what, was, want), patience, func() bool { at = number(); return at != was })
+	}
+}
+
 // dice returns random numbers that HEADGATE_TEST_SEED repeats.
 func dice(t testing.TB) *rand.Rand {
 	t.Helper()
