@@ -1,5 +1,10 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench profile fuzz cover kill orders reload soak damage powercut proxy simulate faults variants
+.PHONY: build test demo bench profile fuzz cover proof kill orders reload soak damage powercut proxy simulate faults variants
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+# Of a test's words only what it counted and what came of it.
+COUNTED := | grep -v '^ *=== '
 
 build:
 	go build -o bin/headgate ./cmd/headgate
@@ -25,43 +30,51 @@ profile:
 fuzz:
 	.ci/fuzz $(or $(COUNT),20000x)
 
+# What CI takes of all that follows: under eight minutes together, 200 kills and more.
+proof:
+	$(MAKE) simulate faults variants orders
+	$(MAKE) kill KILLS=30 ORDERS=100
+	$(MAKE) proxy FAULTS=40
+	$(MAKE) damage DAMAGES=120
+	$(MAKE) powercut CUTS=15
+
 # KILLS=200 kills of each import, of the daemon, and while an API is written that fails in
 # every way there is; and ORDERS=800 to it without a kill.
 kill:
-	HEADGATE_TEST_KILLS=$(or $(KILLS),200) HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./cmd/headgate -run "Kill|Misbehaving" -count=1 -v -timeout 60m
+	HEADGATE_TEST_KILLS=$(or $(KILLS),200) HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./cmd/headgate -run "Kill|Misbehaving" -count=1 -v -timeout 60m $(COUNTED)
 
 # FAULTS=200 connections of each flow that are slow, reset, cut or swallowed.
 proxy:
-	HEADGATE_TEST_FAULTS=$(or $(FAULTS),200) go test ./connectors/connectortest/wire ./cmd/headgate -run 'Faults|Proxy' -count=1 -v -timeout 30m
+	HEADGATE_TEST_FAULTS=$(or $(FAULTS),200) go test ./connectors/connectortest/wire ./cmd/headgate -run 'Faults|Proxy' -count=1 -v -timeout 30m $(COUNTED)
 
 # The real engine in RUNS worlds that crash and fail; SEED=… tells one of them.
 simulate:
-	HEADGATE_TEST_RUNS=$(or $(RUNS),100000) HEADGATE_TEST_SEED=$(SEED) go test -pgo=off ./engine/simulation -run '^TestSimulate$$' -count=1 -v -timeout 60m
+	HEADGATE_TEST_RUNS=$(or $(RUNS),100000) HEADGATE_TEST_SEED=$(SEED) go test -pgo=off ./engine/simulation -run '^TestSimulate$$' -count=1 -v -timeout 60m $(COUNTED)
 
 # Each call to the state, the log, a source or a destination fails once, unheard, and for ever.
 faults:
-	HEADGATE_TEST_FAULTS=all bash -o pipefail -c "go test -pgo=off ./engine/simulation -run '^TestFaults$$' -count=1 -v -timeout 30m | grep -vE '^ *(=== |--- PASS)'"
+	HEADGATE_TEST_FAULTS=all go test -pgo=off ./engine/simulation -run '^TestFaults$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
 
 # The engine with one of its rules broken, each caught; VARIANT=… is one of them.
 variants:
-	HEADGATE_TEST_VARIANTS=$(or $(VARIANT),all) bash -o pipefail -c "go test -pgo=off ./engine/simulation -run '^TestVariants$$' -count=1 -v -timeout 60m | grep -v '^ *=== '"
+	HEADGATE_TEST_VARIANTS=$(or $(VARIANT),all) go test -pgo=off ./engine/simulation -run '^TestVariants$$' -count=1 -v -timeout 60m $(COUNTED)
 
 # ORDERS=800 orders to an API that fails before and after it has stored them: by
 # looking, by key, by both, and by nothing.
 orders:
-	HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./engine -run OrdersArriveOnce -count=1 -v -timeout 20m
+	HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./engine -run OrdersArriveOnce -count=1 -v -timeout 20m $(COUNTED)
 
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:
-	HEADGATE_TEST_BROKEN=200 HEADGATE_TEST_SWAPS=60 HEADGATE_TEST_TIMING=1 go test ./cmd/headgate -run Reload -count=1 -v -timeout 60m
+	HEADGATE_TEST_BROKEN=200 HEADGATE_TEST_SWAPS=60 HEADGATE_TEST_TIMING=1 go test ./cmd/headgate -run Reload -count=1 -v -timeout 60m $(COUNTED)
 
 # DAMAGES=600 damaged state files.
 damage:
-	HEADGATE_TEST_DAMAGES=$(or $(DAMAGES),600) go test ./cmd/headgate -run Damage -count=1 -v -timeout 60m
+	HEADGATE_TEST_DAMAGES=$(or $(DAMAGES),600) go test ./cmd/headgate -run Damage -count=1 -v -timeout 60m $(COUNTED)
 
 # CUTS=100 power cuts inside imports into SQLite and into files; root only.
 powercut:
-	HEADGATE_TEST_CUTS=$(or $(CUTS),100) go test ./cmd/headgate -run PowerCut -count=1 -v -timeout 60m
+	HEADGATE_TEST_CUTS=$(or $(CUTS),100) go test ./cmd/headgate -run PowerCut -count=1 -v -timeout 60m $(COUNTED)
 
 # A daemon with 50 flows: idle for a minute, under load for SOAK=10m.
 soak:

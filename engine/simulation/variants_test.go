@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,9 +17,10 @@ import (
 const variantsEnv = "HEADGATE_TEST_VARIANTS"
 
 // TestVariants builds the engine with one of its rules broken, and holds that the
-// simulation, the loop of faults or a seed that failed once then fails. A variant is a file of testdata/variants:
-// what is broken, and for each change of a file the text that stands there and the
-// text that stands there instead. The product knows nothing of them.
+// simulation, the loop of faults or a seed that failed once then fails. A variant is a
+// file of testdata/variants: what is broken, and for each change of a file the text
+// that stands there and the text that stands there instead. The product knows nothing
+// of them.
 //
 // Each is a build of its own: without the variable only that their texts stand in the
 // code is held.
@@ -27,6 +29,9 @@ func TestVariants(t *testing.T) {
 	paths, err := filepath.Glob("testdata/variants/*.txtar")
 	if err != nil || len(paths) == 0 {
 		t.Fatal("no variants", err)
+	}
+	if chosen != "" && chosen != "all" && !slices.Contains(paths, filepath.Join("testdata/variants", chosen+".txtar")) {
+		t.Fatalf("%s=%s is none of %v", variantsEnv, chosen, paths)
 	}
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
