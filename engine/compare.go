@@ -170,11 +170,12 @@ func (d *decider) compareSimulated(it *item) {
 // asked about: then the ledger knows whether it was delivered before.
 func (d *decider) compareAbsent(it *item) {
 	copy(it.send, it.values)
-	if d.finder == nil && d.asDelivered(it) { // it was stopped meanwhile, by other rules
+	blind := d.finder == nil || it.unshown
+	if blind && d.asDelivered(it) { // it was stopped meanwhile, by other rules
 		it.decide(Unchanged)
 		return
 	}
-	if d.finder == nil && it.entry.Delivered {
+	if blind && it.entry.Delivered {
 		it.op = connectors.Update
 		if d.appender == nil { // what is appended is a record of its own
 			keepUpdates(it.send, d.own.Update)

@@ -134,7 +134,7 @@ func (d *deliverer) lookBack(ctx context.Context, changes []*item) error {
 			mended = append(mended, it)
 		}
 	}
-	if len(mended) == 0 || isWithheld(d.dest) {
+	if len(mended) == 0 || isWithheld(d.dest) || d.lag > 0 { // what is shown at once is what was there before
 		return nil
 	}
 	return d.retry(ctx, d.flow.To, func() error {

@@ -21,6 +21,7 @@ type decider struct {
 	digest    []byte
 	witnesses []*witness
 	looked    map[record.Key]bool // of the intents of the last process
+	visible   uint64              // what was settled up to this row of the journal, the destination shows
 	matched   map[string]bool     // what the records created in this batch are matched by; where nothing is written, in this run
 }
 
@@ -90,7 +91,11 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 }
 
 func (d *decider) compareWithDestination(ctx context.Context, b *batch, ask []int32, now time.Time) error {
-	if err := d.ask(ctx, b, ask); err != nil {
+	shown, err := d.shown(ctx, b, ask)
+	if err != nil {
+		return err
+	}
+	if err := d.ask(ctx, b, shown); err != nil {
 		return err
 	}
 	if err := d.withIDs(ctx, b, ask); err != nil {
@@ -261,7 +266,7 @@ func (it *item) decide(o Outcome) { it.decided, it.outcome = true, o }
 
 // ask finds what the destination holds of the items, once a batch.
 func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
-	if d.finder == nil {
+	if d.finder == nil || len(ask) == 0 {
 		return nil
 	}
 	if d.matches() {

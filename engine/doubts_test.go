@@ -61,7 +61,7 @@ func TestDoubtAfterAReload(t *testing.T) {
 		"found":              {apis["none"], apis["find"], true, 0, 1, "A 1 - - -", "", "looked up: erp.orders has it"},
 		"absent":             {apis["none"], apis["find"], false, 0, 2, "A 1 - - -", "", "sent again: the bytes that were kept"},
 		"found, newer":       {apis["none"], apis["find"], true, 5, 2, "A 5 - - -", "", ""},
-		"absent, newer":      {apis["none"], memory.API{Find: true}, false, 5, 3, "A 5 - - -", "", ""},
+		"absent, newer":      {apis["none"], apis["find"], false, 5, 3, "A 5 - - -", "", ""},
 		"it may double":      {apis["none"], apis["double"], true, 0, 2, "A 1 - - -\nA 1 - - -", "", "sent again: the bytes that were kept"},
 		"a key it never had": {apis["none"], apis["window"], true, 0, 1, "A 1 - - -", "A in_doubt unknown_answer", ""},
 		"absolute from now":  {apis["none"], apis["repeat"], true, 0, 1, "A 1 - - -", "A in_doubt unknown_answer", ""},

@@ -87,6 +87,7 @@ func (r *run) openEnds() error {
 		r.replaces = replacer.Replaces()
 	}
 	if r.sender, r.sends = r.dest.(connectors.Sender); r.sends {
+		r.lag = longestLag(r.sender)
 		if err := r.openSender(); err != nil {
 			return err
 		}

@@ -169,6 +169,7 @@ type run struct {
 	sender     connectors.Sender   // nil: its effects are repeated, or undone
 	sends      bool                // the destination is a Sender, also where nothing is sent: it knows records by reference and id too
 	sentTo     []string            // the columns that are sent, in their order
+	lag        time.Duration       // how long the destination may not show what it was given
 	first      string              // the flow's first name: references are made of it
 	shape      record.Hash         // of the columns fingerprints speak of
 	versioned  bool                // this source owns the version of a record

@@ -130,7 +130,11 @@ func (d *decider) deleteGone(ctx context.Context, b *batch, out chan<- *batch) e
 	if d.matches() {
 		ask = slices.DeleteFunc(ask, func(i int32) bool { return b.items[i].toID.Missing() })
 	}
-	if err := d.ask(ctx, b, ask); err != nil {
+	shown, err := d.shown(ctx, b, ask)
+	if err != nil {
+		return err
+	}
+	if err := d.ask(ctx, b, shown); err != nil {
 		return err
 	}
 	for i := range b.items {
@@ -158,7 +162,7 @@ func (d *decider) decideGone(it *item) {
 	switch {
 	case it.verdict.Severity >= rules.Hold: // the key finds several rows
 		d.stop(it, it.verdict, d.now())
-	case d.finder != nil && it.current == nil && !d.simulated(it):
+	case d.finder != nil && !it.unshown && it.current == nil && !d.simulated(it):
 		it.asked = true
 		it.decide(Unchanged)
 	default:
