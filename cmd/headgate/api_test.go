@@ -91,25 +91,29 @@ func (a *api) stats() (s shopapi.Stats) {
 	return s
 }
 
-// stored are how often it has each order, by number. It must be killed before.
-func (a *api) stored() map[string]int {
+// stored are the totals of each order it has, by number. It must be killed before.
+func (a *api) stored() map[string][]string {
 	a.Helper()
 	shop, err := shopapi.Open(shopapi.Config{Path: a.path("api.jsonl")})
 	a.must(err)
-	all := make(map[string]int)
+	all := make(map[string][]string)
 	for _, o := range shop.Orders() {
-		all[o.Text("number")]++
+		all[o.Text("number")] = append(all[o.Text("number")], o.Text("total"))
 	}
 	a.must(shop.Close())
 	return all
 }
 
-// orderFile writes a file with so many orders, by number from the first.
+// orderFile writes a file with so many more orders, and with new totals of a third of
+// those before them.
 func (o *operator) orderFile(first, orders int) {
 	o.Helper()
 	text := []byte("number,total\n")
-	for i := first; i < first+orders; i++ {
-		text = fmt.Appendf(text, "A-%05d,%d.50\n", i, i)
+	for i := range first + orders {
+		if number := fmt.Sprintf("A-%05d", i); i >= first || (i+first/20)%3 == 0 {
+			o.totals[number] = fmt.Sprintf("%d.50", i+first)
+			text = fmt.Appendf(text, "%s,%s\n", number, o.totals[number])
+		}
 	}
 	o.write(fmt.Sprintf("in/%05d.csv", first), text)
 }
@@ -122,4 +126,5 @@ func (o *operator) ruleAPI(way, address string) {
 	o.must(err)
 	o.write("rules/"+way+".hcl", bytes.Replace(text, []byte("api.invalid"), []byte(address), 1))
 	o.env = append(o.env, "API_TOKEN="+apiToken)
+	o.totals = make(map[string]string)
 }

@@ -25,6 +25,8 @@ type operator struct {
 	testing.TB
 	dir string
 	env []string
+
+	totals map[string]string // of the orders that were written, by number
 }
 
 func (o *operator) path(name string) string { return filepath.Join(o.dir, name) }

@@ -13,11 +13,13 @@ connector "api" {
   }
 
   resource "orders" {
-    entity = entity.order
-    id     = "row.id"
-
+    entity    = entity.order
+    id        = "row.id"
     reference = "external_id"
 
+    find {
+      path = "/orders/${id}"
+    }
     find {
       path    = "/orders"
       query   = { external_id = "${reference}" }
@@ -27,6 +29,9 @@ connector "api" {
     create {
       path = "/orders"
       ok   = "status == 201 && body.id != nil"
+    }
+    update {
+      path = "/orders/${id}"
     }
   }
 }

@@ -16,10 +16,12 @@ connector "api" {
     entity = entity.order
     id     = "row.id"
 
-
     create {
       path = "/orders"
       ok   = "status == 201 && body.id != nil"
+    }
+    update {
+      path = "/orders/${id}"
     }
   }
 }

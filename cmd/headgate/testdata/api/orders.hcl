@@ -33,11 +33,10 @@ entity "order" {
 }
 
 flow "orders" {
-  from   = connector.shop.orders
-  to     = connector.api.orders
-  mode   = live
-  every  = "1s"
-  update = false
+  from  = connector.shop.orders
+  to    = connector.api.orders
+  mode  = live
+  every = "1s"
 
   batch {
     size      = 10
