@@ -181,7 +181,7 @@ func openShop(t *testing.T, share float64, c shopapi.Config) *ordersDesk {
 	if c.Fault == nil {
 		c.Fault = faultsOf(share)
 	}
-	c.Grace = 50 * time.Millisecond
+	c.Grace = 700 * time.Millisecond // who does not obey comes again and again, all of the second
 	var err error
 	if d.shop, err = shopapi.Open(c); err != nil {
 		t.Fatal(err)
