@@ -498,6 +498,10 @@ func TestWrongBlocks(t *testing.T) {
 	for field, r := range map[string]Resource{
 		"create.method":      effect(func(e *Effect) { e.Method = "GET" }),
 		"create.path":        effect(func(e *Effect) { e.Path = text("/orders?no=${number}") }),
+		"update.path":        {Update: &Effect{Path: text("orders")}},
+		"delete.path":        {Delete: &Effect{Path: text("${number}")}},
+		"upsert.path":        {Upsert: &Effect{Path: text("http://elsewhere.example/orders")}},
+		"fetch.path":         {Fetch: &Fetch{Path: text("@elsewhere.example")}},
 		"create.headers":     effect(func(e *Effect) { e.Headers = texts("authorization", "x") }),
 		"create.on_unknown":  effect(func(e *Effect) { e.OnUnknown = "find" }),
 		"create.many.limit":  effect(func(e *Effect) { e.Many = &Many{Limit: maxMany + 1} }),

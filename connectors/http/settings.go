@@ -243,6 +243,9 @@ func trimBody(place *string) {
 
 func (f *Fetch) validate(format string) error {
 	trimBody(&f.Records)
+	if err := validateTarget("fetch", f.Path, f.Headers); err != nil {
+		return err
+	}
 	if f.Method != "" && f.Method != nethttp.MethodGet && f.Method != nethttp.MethodPost {
 		return wrong("fetch.method", errors.New("records are fetched by GET or by POST"))
 	}

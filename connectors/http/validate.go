@@ -60,7 +60,12 @@ func (e *Effect) validate(name string, finds bool) error {
 	return validateTarget(name, e.Path, e.Headers)
 }
 
+// validateTarget checks where a request goes. A path stands behind the url: one without
+// its slash would name another host, and a value could choose which.
 func validateTarget(name string, path connectors.Text, headers map[string]connectors.Text) error {
+	if path.Source != "" && !strings.HasPrefix(path.Source, "/") {
+		return wrong(name+".path", errors.New(`a path begins with "/", and stands behind the url of the connector`))
+	}
 	if strings.ContainsAny(path.Source, "?#") {
 		return wrong(name+".path", errors.New("a path ends before ? and #: what stands behind them is written as query"))
 	}
