@@ -62,6 +62,64 @@ func TestPlantedLinks(t *testing.T) {
 	}
 }
 
+// TestPlantedPart: a link in the place of what was settled is not gone on with: what it
+// leads to would be cut. A mark names nothing outside.
+func TestPlantedPart(t *testing.T) {
+	t.Parallel()
+	dir, outside, ctx := t.TempDir(), t.TempDir(), context.Background()
+	d := openDestination(t, dir)
+	lot := connectors.Lot{Changes: []connectors.Change{{Op: connectors.Create, Values: []record.Value{record.StringValue("x")}}}}
+	if _, err := d.Apply(ctx, lot); err != nil {
+		t.Fatal(err)
+	}
+	settled, err := d.Mark(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	part := filepath.Join(dir, ".out.jsonl.part")
+	begins, err := os.ReadFile(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := string(begins) + "and more\n"
+	write(t, outside, "audit.jsonl", kept)
+	if err := os.Remove(part); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(outside, "audit.jsonl"), part); err != nil {
+		t.Fatal(err)
+	}
+	for _, mark := range []string{settled, strings.Replace(settled, "out.jsonl", "../"+filepath.Base(outside)+"/out.jsonl", 1)} {
+		if err := d.Restore(ctx, mark); err == nil {
+			t.Errorf("%s is gone on with", mark)
+		}
+		if text, err := os.ReadFile(filepath.Join(outside, "audit.jsonl")); err != nil || string(text) != kept {
+			t.Errorf("what the link leads to is %q now, %v", text, err)
+		}
+	}
+	write(t, outside, "out.jsonl", string(begins))
+	if err := d.Restore(ctx, strings.Replace(settled, "out.jsonl", "../"+filepath.Base(outside)+"/out.jsonl", 1)); connectors.ClassOf(err) != connectors.Broken {
+		t.Errorf("a mark that leads out: %v", err)
+	}
+}
+
+// TestRenameReplacesNothing: a name that is taken stays whose it is.
+func TestRenameReplacesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "ours", "ours")
+	write(t, dir, "theirs", "theirs")
+	if err := rename(filepath.Join(dir, "ours"), filepath.Join(dir, "theirs")); !os.IsExist(err) {
+		t.Errorf("got %v, want that it is there", err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "theirs")); err != nil || string(text) != "theirs" {
+		t.Errorf("it holds %q now, %v", text, err)
+	}
+}
+
 // TestPlantedPipes: what is no file is neither read nor waited for, also where it took
 // the place of a file since that was listed, or of what was settled.
 func TestPlantedPipes(t *testing.T) {

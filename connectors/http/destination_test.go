@@ -336,7 +336,7 @@ func TestMany(t *testing.T) {
 // TestManyUnreadable: an answer that cannot be mapped leaves all of them unknown.
 func TestManyUnreadable(t *testing.T) {
 	t.Parallel()
-	for _, answer := range []string{`{"results":[{"status":201}]}`, `{"results":{}}`, `{}`, `<html>`, ``} {
+	for _, answer := range []string{`{"results":[{"status":201}]}`, `{"results":[{},{},{}]}`, `{"results":{}}`, `{}`, `<html>`, ``} {
 		d := serve(t, &recorder{status: 200, answer: answer}, orders(&Resource{Create: &Effect{Path: text("/bulk"), Many: &Many{Answer: "results"}}}))
 		messages := prepared(t, d, numbered(connectors.Create, "1"), numbered(connectors.Create, "2"))
 		receipts, err := d.Send(t.Context(), messages[0])
@@ -380,6 +380,13 @@ func TestHidesWhatIsSensitive(t *testing.T) {
 	}
 	if !strings.Contains(string(m.Bytes), "a@b.example") {
 		t.Error("the bytes lack what is sent")
+	}
+	r := orders(&Resource{Update: &Effect{Path: text("/orders/${number}")}})
+	r.Sensitive = []bool{true, false, false, false}
+	c := change(connectors.Update)
+	c.Values = make([]record.Value, 4)
+	if m := prepared(t, serve(t, &recorder{status: 200}, r), c)[0]; m.Text != "PATCH /orders/%5Bredacted%5D\n\n{}" {
+		t.Errorf("a sensitive key is shown as %s", m.Text)
 	}
 }
 

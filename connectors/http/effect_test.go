@@ -1,6 +1,8 @@
 package http
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	nethttp "net/http"
@@ -59,15 +61,81 @@ func TestEffectLeavesOnce(t *testing.T) {
 // TestEffectNotLedOn: a redirect of an effect is an answer, and is not followed.
 func TestEffectNotLedOn(t *testing.T) {
 	t.Parallel()
-	var heard atomic.Int64
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		var heard atomic.Int64
+		server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+			heard.Add(1)
+			nethttp.Redirect(w, r, "/b", status)
+		}))
+		t.Cleanup(server.Close)
+		a, err := opened(t, server.URL).do(t.Context(), "send", &message{method: "POST", path: "/a", body: []byte("{}")}, true)
+		if err != nil || a.status != status || heard.Load() != 1 {
+			t.Errorf("%d: got %v, %v, heard %d times", status, a, err, heard.Load())
+		}
+	}
+}
+
+// TestEachRequestWaits: no request leaves before the engine lets it, not even where one
+// is led on.
+func TestEachRequestWaits(t *testing.T) {
+	t.Parallel()
+	var heard, waited atomic.Int64
 	server := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
-		heard.Add(1)
-		nethttp.Redirect(w, r, "/b", nethttp.StatusTemporaryRedirect)
+		if heard.Add(1); r.URL.Path == "/moved" {
+			nethttp.Redirect(w, r, "/a", nethttp.StatusFound)
+		}
 	}))
 	t.Cleanup(server.Close)
-	a, err := opened(t, server.URL).do(t.Context(), "send", &message{method: "POST", path: "/a", body: []byte("{}")}, true)
-	if err != nil || a.status != 307 || heard.Load() != 1 {
-		t.Errorf("got %v, %v, heard %d times", a, err, heard.Load())
+	c := opened(t, server.URL)
+	closed := errors.New("not now")
+	c.tools.Wait = func(context.Context) error {
+		if waited.Add(1) > 3 {
+			return closed
+		}
+		return nil
+	}
+	for _, m := range []*message{{method: "GET", path: "/moved"}, {method: "POST", path: "/a"}} {
+		if _, err := c.do(t.Context(), "ask", m, m.method == "POST"); err != nil {
+			t.Error(err)
+		}
+	}
+	if heard.Load() != waited.Load() {
+		t.Errorf("%d requests, and %d were let", heard.Load(), waited.Load())
+	}
+	if _, err := c.do(t.Context(), "ask", &message{method: "POST", path: "/a"}, true); !errors.Is(err, closed) || heard.Load() != 3 {
+		t.Errorf("one that is not let gives %v, and %d were heard", err, heard.Load())
+	}
+}
+
+// TestLedOn: a read is led on within one origin only, and not without end. What logs it
+// in goes along.
+func TestLedOn(t *testing.T) {
+	t.Parallel()
+	asked := func(url string) *nethttp.Request {
+		r, err := nethttp.NewRequestWithContext(t.Context(), "GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	c := opened(t, "https://shop.example/api")
+	for url, may := range map[string]bool{
+		"https://shop.example/other":         true,
+		"http://shop.example/other":          false,
+		"https://shop.example:8443/other":    false,
+		"https://other.example/api":          false,
+		"https://someone@shop.example/other": false,
+	} {
+		if err := c.redirected(asked(url), []*nethttp.Request{asked("https://shop.example/api")}); (err == nil) != may {
+			t.Errorf("%s gave %v", url, err)
+		}
+	}
+	before := make([]*nethttp.Request, maxRedirects+1)
+	for i := range before {
+		before[i] = asked("https://shop.example/api")
+	}
+	if c.redirected(asked("https://shop.example/api"), before) == nil {
+		t.Error("it is led on without end")
 	}
 }
 
@@ -105,6 +173,11 @@ func TestGuard(t *testing.T) {
 		{"https://shop.example", nil, "100.64.0.1:443", false},
 		{"https://shop.example", nil, "[fd12::1]:443", false},
 		{"https://shop.example", nil, "[64:ff9b::a9fe:a9fe]:443", false},
+		{"https://shop.example", nil, "[::ffff:100.64.0.1]:443", false},
+		{"https://shop.example", nil, "[2002:a01:203::1]:443", false},
+		{"https://shop.example", nil, "[::10.1.2.3]:443", false},
+		{"https://shop.example", nil, "[fec0::1]:443", false},
+		{"https://shop.example", nil, "[2001::a01:203]:443", false},
 		{"https://shop.example", nil, "169.254.169.254:80", false},
 		{"https://shop.example", []string{"10.1.0.0/16"}, "10.1.2.3:443", true},
 		{"https://shop.example", []string{"10.1.0.0/16"}, "10.2.2.3:443", false},

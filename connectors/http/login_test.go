@@ -1,6 +1,7 @@
 package http_test
 
 import (
+	"crypto/tls"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -139,6 +140,19 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
+// TestTokenNotLedOn: the login for a token is shown to nobody but whom it is meant for.
+func TestTokenNotLedOn(t *testing.T) {
+	t.Parallel()
+	elsewhere := serve(t, func(nethttp.ResponseWriter, *nethttp.Request) { t.Error("the other place was asked") })
+	for _, status := range []int{302, 307} {
+		server := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) { nethttp.Redirect(w, r, elsewhere.URL, status) })
+		r := reading{connector: "auth {\noauth2 {\ntoken_url = \"" + server.URL + "/token\"\nclient_id = \"me\"\nclient_secret = env(\"A\")\n}\n}"}
+		if _, _, err := all(t, r.open(t, server.URL), "", 3); err == nil {
+			t.Errorf("%d: a token was given", status)
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(answer(200, `{"items": [{"no": 1}]}`))
@@ -156,6 +170,17 @@ func TestTLS(t *testing.T) {
 	r = reading{connector: "tls {\nca = \"" + ca + "\"\nmin_version = \"1.3\"\n}"}
 	if values, _, err := all(t, r.open(t, server.URL), "", 3); err != nil || len(values) != 1 {
 		t.Errorf("a trusted certificate: got %v, %v", values, err)
+	}
+	for newest, least := range map[uint16]string{tls.VersionTLS11: "1.2", tls.VersionTLS12: "1.3"} {
+		old := httptest.NewUnstartedServer(answer(200, `{"items": []}`))
+		old.Config.ErrorLog = log.New(io.Discard, "", 0)
+		old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: newest}
+		old.StartTLS()
+		t.Cleanup(old.Close)
+		r := reading{connector: "tls {\nca = \"" + ca + "\"\nmin_version = \"" + least + "\"\n}"}
+		if _, _, err := all(t, r.open(t, old.URL), "", 3); err == nil || !strings.Contains(err.Error(), "protocol version") {
+			t.Errorf("less than TLS %s: got %v", least, err)
+		}
 	}
 	plain := serve(t, answer(200, `{}`))
 	r = reading{}
