@@ -69,6 +69,11 @@ func (g *guard) checks() []guardCheck {
 	}
 }
 
+// GuardHint says what a person does about a flow that its guard paused.
+func GuardHint(flow string) string {
+	return "look with `headgate plan " + flow + "`, mend what is wrong, then `headgate resume " + flow + "`; where that many are right, with `--allow LIMIT=N`, a ceiling for one run"
+}
+
 func (g *guard) tripped(c *guardCheck, final bool) string {
 	count := g.counts[c.outcome]
 	switch {

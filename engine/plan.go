@@ -152,6 +152,9 @@ func (p *planner) add(b *batch, it *item) {
 }
 
 func (p *planner) where(b *batch, it *item) string {
+	if b.page == nil && it.waited != nil {
+		return strings.TrimSpace(it.waited.Part + " " + it.where)
+	}
 	if b.page == nil {
 		return it.where
 	}

@@ -95,7 +95,7 @@ func (q *question) ask(ctx context.Context, f func() error) error {
 		if alone != nil || !worthRetrying(err) || attempt >= q.policy.Attempts || q.over(pause) {
 			return q.failed(attempt, alone, err)
 		}
-		q.log.Warn("a system failed, trying again", "system", resourceName(q.resource), "attempt", attempt, "wait", pause, "error", err)
+		q.log.Warn("a system failed, trying again", "system", resourceName(q.resource), "attempt", attempt, "wait", max(pause, q.system.quietUntil().Sub(q.now())), "error", err)
 		if err := q.sleep(ctx, pause); err != nil {
 			return err
 		}

@@ -33,6 +33,18 @@ func allSends(l Ledger) iter.Seq2[SendIntent, error] {
 	}
 }
 
+// Unsettled counts the messages of a ledger that may have been sent and have no
+// settled answer.
+func Unsettled(l Ledger) (n int, err error) {
+	for _, err := range allSends(l) {
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // SendingSince is when a message was announced that carries the record with this ledger
 // key and has no settled answer; the zero time where there is none.
 func SendingSince(l Ledger, key record.Key) (since time.Time, err error) {

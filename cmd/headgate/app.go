@@ -88,12 +88,20 @@ func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog
 
 func (a *app) logger(set *rules.Ruleset) *slog.Logger {
 	a.setLevel(set)
-	options := &slog.HandlerOptions{Level: &a.level}
+	options := &slog.HandlerOptions{Level: &a.level, ReplaceAttr: readable}
 	format := set.Settings.Log.Format
 	if format == "text" || format == "" && isTerminal(a.err) {
 		return slog.New(slog.NewTextHandler(safeWriter{a.err}, options))
 	}
 	return slog.New(slog.NewJSONHandler(jsonWriter{a.err}, options))
+}
+
+// readable writes durations as people do, in JSON too, where they would be nanoseconds.
+func readable(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() == slog.KindDuration {
+		attr.Value = slog.StringValue(attr.Value.Duration().Round(time.Millisecond).String())
+	}
+	return attr
 }
 
 // setLevel logs from now on what the ruleset wants logged.

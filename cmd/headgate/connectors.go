@@ -86,9 +86,13 @@ func argumentsOf(t reflect.Type) []argumentJSON {
 }
 
 func (a *app) printArguments(all []argumentJSON, indent string) {
-	for _, arg := range all {
+	for i, arg := range all {
 		if arg.Block != nil {
-			a.printf("%s%s { }  %s\n", indent, arg.Name, arg.Doc)
+			a.printf("%s%s  %s\n", indent, pad(arg.Name+" { }", 14), arg.Doc)
+			if i > 0 && reflect.DeepEqual(arg.Block, all[i-1].Block) {
+				a.printf("%s  as in %s\n", indent, all[i-1].Name)
+				continue
+			}
 			a.printArguments(arg.Block, indent+"  ")
 			continue
 		}

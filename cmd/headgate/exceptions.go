@@ -61,6 +61,10 @@ func (a *app) listExceptions(ctx context.Context, f *exceptionFlags) error {
 	if !a.table() {
 		return a.printJSON(len(open), func(i int) any { return &open[i] })
 	}
+	if len(open) == 0 && (f.flow != "" || f.rule != "" || f.code != "") {
+		a.printf("nothing waits of what was asked for: `headgate exceptions list` shows all\n")
+		return nil
+	}
 	if len(open) == 0 {
 		a.printf("nothing waits\n")
 		return nil
@@ -166,7 +170,7 @@ func (a *app) printException(lines []engine.Exception) {
 	for _, f := range x.Failures[min(1, len(x.Failures)):] {
 		a.printf("  also     %s (%s)\n", oneLine(f.Message), strings.TrimSpace(f.Rule+" "+f.Code))
 	}
-	a.printf("  where    %s\n", oneLine(strings.TrimSpace(x.Part+", "+x.Where)))
+	a.printf("  where    %s\n", oneLine(strings.Trim(x.Part+", "+x.Where, ", ")))
 	a.printf("  when     %s, under ruleset %s", lines[0].Time.UTC().Format("2006-01-02 15:04:05Z"), x.Ruleset)
 	if x.Attempts > 0 {
 		a.printf(", judged again %s", counted(x.Attempts, "time"))
@@ -234,9 +238,11 @@ func nextStep(x *engine.Exception) string {
 	case x.Outcome == engine.Held && x.Reason.Code == "not_done":
 		return "the next run compares it with the destination and delivers it"
 	case x.Outcome == engine.Held:
-		return "it is judged again at every run, and goes on when what it waits for is there; whom its rule names may release it: `headgate exceptions release " + id + " --why …`"
+		return "it is judged again at every run, and goes on when what it waits for is there; whom the rule's `release` names may let it pass: `headgate exceptions release " + id + " --why …`"
 	case x.Reason.Code == "unit":
 		return "nothing of the file was read: send it again whole, under the same name; it is judged at every run"
+	case x.Key == "" && (x.Reason.Stage == "source" || x.Reason.Stage == "mapping"):
+		return "correct it at its source and send it again, or say in `read` how it is to be understood; without a key no new version closes it: `headgate exceptions dismiss " + id + " --why …`"
 	case x.Reason.Stage == "source" || x.Reason.Stage == "mapping":
 		return "correct it at its source and send it again; or say in `read` how it is to be understood"
 	case x.Reason.Stage == "destination":

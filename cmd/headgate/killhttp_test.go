@@ -35,7 +35,7 @@ func killOrders(t *testing.T, way string, args []string) {
 	o := &operator{TB: t, dir: t.TempDir()}
 	a := o.startAPI(append(args, "-seed", fmt.Sprint(dice.Uint32()), "-share", "0.06")...)
 	o.ruleAPI(way, a.address)
-	landed, all, orders, known := 0, 0, 0, int64(0)
+	landed, all, orders, known, unsettled := 0, 0, 0, int64(0), 0
 	for window := 500 * time.Millisecond; landed < kills || known < int64(orders); all++ {
 		if all > 50*kills+100 {
 			t.Fatalf("%d of %d kills landed, and %d of %d orders are known", landed, all, known, orders)
@@ -61,7 +61,13 @@ func killOrders(t *testing.T, way string, args []string) {
 			continue
 		}
 		o.verify()
-		switch now := o.status().Flows[0].Known; {
+		flow := o.status().Flows[0]
+		if p.code == -1 {
+			unsettled = max(unsettled, flow.Unsettled)
+		} else if p.code != exitFailed && flow.Unsettled > 0 {
+			t.Errorf("a run that ended with %d left %d messages without a settled answer", p.code, flow.Unsettled)
+		}
+		switch now := flow.Known; {
 		case p.code != -1 && now == int64(orders):
 			window -= window / 8 // it was done before
 			known = now
@@ -80,6 +86,9 @@ func killOrders(t *testing.T, way string, args []string) {
 		}
 	}
 	o.checkOrders(a, way, orders)
+	if unsettled == 0 {
+		t.Error("status never told of a message that a kill left without an answer")
+	}
 	t.Logf("%d of %d kills landed while %d orders were sent; in the end: %v", landed, all, orders, o.status().Flows[0].Outcomes)
 }
 

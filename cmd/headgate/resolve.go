@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -14,15 +15,20 @@ func (a *app) resolveCommand() *cobra.Command {
 	q := &control.ResolveRequest{}
 	said := make(map[engine.Resolution]*bool)
 	c := &cobra.Command{
-		Use: "resolve ID --applied|--not-applied|--send-again --why REASON", Short: "settle a record in doubt, once you looked whether the destination has it", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeExceptions,
+		Use: "resolve ID … --applied|--not-applied|--send-again --why REASON", Short: "settle records in doubt, once you looked whether the destination has them", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeExceptions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q.ID = args[0]
 			for as, yes := range said {
-				if *yes {
+				switch {
+				case *yes && q.As != "":
+					return usage("say one of --applied, --not-applied and --send-again")
+				case *yes:
 					q.As = as
 				}
 			}
-			return a.resolve(cmd.Context(), q)
+			if len(args) > 1 && q.ToID != "" {
+				return usage("--id is of one record: resolve each of them alone")
+			}
+			return a.resolve(cmd.Context(), q, args)
 		},
 	}
 	for as, usage := range map[engine.Resolution]string{
@@ -34,18 +40,37 @@ func (a *app) resolveCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&q.ToID, "id", "", "with --applied: the id that the destination gave the record")
 	c.Flags().StringVar(&q.Why, "why", "", "the reason, kept with the record")
-	c.MarkFlagsMutuallyExclusive(string(engine.WasApplied), string(engine.NotApplied), string(engine.SendAgain))
 	return c
 }
 
-func (a *app) resolve(ctx context.Context, q *control.ResolveRequest) error {
-	r := &control.Resolved{}
-	if err := a.ask(ctx, acts, "resolve", q, r); err != nil {
-		return err
+// resolve settles one after the other. What was settled before one cannot be stays so.
+func (a *app) resolve(ctx context.Context, q *control.ResolveRequest, ids []string) error {
+	var all []*control.Resolved
+	for _, id := range ids {
+		r := &control.Resolved{}
+		q.ID = id
+		if err := a.ask(ctx, acts, "resolve", q, r); err != nil {
+			return errors.Join(a.printResolvedJSON(all), err)
+		}
+		if all = append(all, r); a.table() {
+			a.printResolved(r)
+		}
 	}
-	if a.output != "table" {
-		return a.printOne(r)
+	return a.printResolvedJSON(all)
+}
+
+// printResolvedJSON prints one as what it is, several as a list.
+func (a *app) printResolvedJSON(all []*control.Resolved) error {
+	switch {
+	case a.table() || len(all) == 0:
+		return nil
+	case len(all) == 1:
+		return a.printOne(all[0])
 	}
+	return a.printJSON(len(all), func(i int) any { return all[i] })
+}
+
+func (a *app) printResolved(r *control.Resolved) {
 	next := "the next run"
 	if r.Daemon {
 		next = "the run that begins now"
@@ -64,5 +89,4 @@ func (a *app) resolve(ctx context.Context, q *control.ResolveRequest) error {
 	if r.Paused != "" {
 		a.printf("  %s %s\n", a.painter().red("PAUSED:"), oneLine(r.Paused))
 	}
-	return nil
 }

@@ -102,7 +102,7 @@ func (a *app) printJudged(f *control.FlowJudged) {
 		}
 	}
 	if left := int64(f.Chosen) - f.Judged(); left > 0 && f.Failed == "" && f.Paused == "" {
-		a.printf("  %d not judged: a refused file is judged when it is read, what is in doubt is resolved, and what another act closed waits no more\n", left)
+		a.printf("  %d not judged: a refused file is judged when it is read, what is in doubt is for `headgate exceptions resolve`, and what another act closed waits no more\n", left)
 	}
 	if f.Paused != "" {
 		a.printf("  %s %s\n", p.red("PAUSED:"), oneLine(f.Paused))
@@ -126,6 +126,7 @@ func (a *app) dismiss(ctx context.Context, q *control.Choice) error {
 	a.printf("%s dismissed\n", counted(len(d.Exceptions), "exception"))
 	if d.InDoubt > 0 {
 		a.printf("%d in doubt stay: nobody knows whether the destination has them; `headgate exceptions resolve` settles that\n", d.InDoubt)
+		return &exit{code: exitOpen}
 	}
 	return nil
 }

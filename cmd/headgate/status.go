@@ -145,6 +145,13 @@ func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 	if guard := guardText(p, f); guard != "" {
 		a.printf("  %s\n", guard)
 	}
+	if f.Unsettled > 0 && f.State != "running" {
+		verb := " have"
+		if f.Unsettled == 1 {
+			verb = " has"
+		}
+		a.printf("  %s no settled answer: the next run resolves them first\n", p.yellow(counted(f.Unsettled, "message")+" may have been sent and"+verb))
+	}
 	if f.Suspected > 0 {
 		a.printf("  %s in %s; compared when %s is read again: at the next sweep, or `headgate checkpoint rewind %s`\n", p.yellow(counted(f.Suspected, "record")+" may have been changed"), f.To, f.From, f.Flow)
 	}
@@ -217,12 +224,12 @@ func guardText(p painter, f *control.FlowStatus) string {
 		if c.Count == 0 && !c.Raised {
 			continue
 		}
-		text := fmt.Sprintf("%s %d/%s", c.Name, c.Count, c.Limit)
+		text := fmt.Sprintf("%s %d (limit %s)", c.Name, c.Count, c.Limit)
 		if c.Of > 0 {
-			text = fmt.Sprintf("%s %d of %d/%s", c.Name, c.Count, c.Of, c.Limit)
+			text = fmt.Sprintf("%s %d of %d (limit %s)", c.Name, c.Count, c.Of, c.Limit)
 		}
 		if c.Raised {
-			text = p.yellow(text + " (raised)")
+			text = p.yellow(strings.TrimSuffix(text, ")") + ", raised)")
 		}
 		parts, per = append(parts, text), c.Per
 	}
@@ -230,9 +237,9 @@ func guardText(p painter, f *control.FlowStatus) string {
 	case len(parts) == 0:
 		return ""
 	case per != "":
-		return "guard headroom within " + per + ": " + strings.Join(parts, ", ")
+		return "guard within " + per + ": " + strings.Join(parts, ", ")
 	}
-	return "guard headroom: " + strings.Join(parts, ", ")
+	return "guard: " + strings.Join(parts, ", ")
 }
 
 // ago is the time from then to now as people say it: "3m", "2h10m", "5d".

@@ -78,10 +78,12 @@ func (a *app) printTracedAct(act *audit.Act) {
 func (a *app) printFlowTrace(p painter, f *control.FlowTrace) {
 	a.printf("flow %s (%s)\n", p.bold(f.Flow), f.Mode)
 	if !f.Sending.IsZero() {
-		a.printf("  a batch with it is being sent since %s\n", moment(f.Sending))
+		a.printf("  a message with it may have been sent since %s, and has no settled answer: the run that goes on settles that, or the next one\n", moment(f.Sending))
 	}
 	if f.Outcome == engine.NoOutcome {
-		a.printf("  never seen, or skipped\n")
+		if f.Sending.IsZero() {
+			a.printf("  never seen, or skipped\n")
+		}
 		return
 	}
 	a.printf("  %s %s", mark(p, f.Outcome), f.Outcome)
@@ -102,7 +104,11 @@ func (a *app) printFlowTrace(p painter, f *control.FlowTrace) {
 		a.printf("  version delivered: %s\n", oneLine(f.Version))
 	}
 	if f.Reference != "" {
-		a.printf("  reference in the destination: %s\n", oneLine(f.Reference))
+		label := "reference in the destination"
+		if f.Outcome.Open() && f.Outcome != engine.InDoubt && !f.Delivered {
+			label = "reference it is sent under" // it may never come there
+		}
+		a.printf("  %s: %s\n", label, oneLine(f.Reference))
 	}
 	if w := f.Waiting; w != nil {
 		a.printf("  waits since %s, judged again %s: `headgate exceptions show %s`\n", moment(w.Since), counted(w.Attempts, "time"), w.Exception[:min(8, len(w.Exception))])

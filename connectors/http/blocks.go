@@ -26,7 +26,7 @@ type Effect struct {
 	Refused   connectors.Logic           `hcl:"refused,optional" doc:"what an answer is that says no for good, for example \"body.error != nil\""`
 	Answer    string                     `hcl:"answer,optional" doc:"where the record stands in the answer (it is the answer)"`
 	OnUnknown string                     `hcl:"on_unknown,optional" words:"find doubt retry" doc:"find, doubt or retry: what to do where it is not known whether it was done"`
-	Many      *Many                      `hcl:"many,block"`
+	Many      *Many                      `hcl:"many,block" doc:"several changes in one request"`
 }
 
 // How many changes one request carries at most, and where nothing is said.

@@ -43,6 +43,9 @@ func (s *Service) choose(q *Choice) ([]*chosen, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.known(q.Flow, open); err != nil {
+		return nil, err
+	}
 	list := &ListRequest{Flow: q.Flow, Rule: q.Rule, Code: q.Code}
 	open = slices.DeleteFunc(open, func(x exceptions.State) bool { return !list.wants(&x) })
 	if len(q.IDs) > 0 {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,11 +78,18 @@ func Reached(all []engine.Probed) []Check {
 			c.Text = "reached; it cannot be asked for its columns"
 		}
 		if p.Err != nil {
-			c.Text, c.Do = p.Err.Error(), connectors.HintOf(p.Err)
+			c.Text, c.Do = p.Err.Error(), cmp.Or(connectors.HintOf(p.Err), classHints[connectors.ClassOf(p.Err)])
 		}
 		checks[i] = c
 	}
 	return checks
+}
+
+// classHints say what to do about an error that brings no hint of its own.
+var classHints = map[connectors.Class]string{
+	connectors.Down:    "is it up, and may this machine reach it? its flows go on by themselves",
+	connectors.Denied:  "its login, token or certificate is refused, or lacks a right: mend it there, or change the secret",
+	connectors.Unclear: "is it up, and what does it say to other clients?",
 }
 
 // checkState looks at the state directory: who may use it, and how much room it has.
@@ -228,7 +236,7 @@ func (s *Service) checkDaemon(d *Doctor) {
 	running := s.Daemon()
 	d.well("daemon", "process %d answers on its socket", running.Process)
 	if f := running.Failed; f != nil {
-		d.ill("ruleset", "`headgate check` shows them; mend the files, and they are taken", "the files are not what runs: %d mistakes", f.Mistakes)
+		d.ill("ruleset", "`headgate check` shows them; mend the files, and they are taken", "the files are not what runs (mistakes: %d)", f.Mistakes)
 		return
 	}
 	d.well("ruleset", "%s runs, as the files are", s.Engine.Ruleset().Digest)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"headgate/engine"
 	"headgate/engine/exceptions"
@@ -26,6 +27,9 @@ func (s *Service) List(_ context.Context, _ engine.Actor, q *ListRequest) (*List
 	if err != nil {
 		return nil, err
 	}
+	if err := s.known(q.Flow, open); err != nil {
+		return nil, err
+	}
 	list := &List{Exceptions: []engine.Exception{}}
 	for _, d := range damaged {
 		list.Damaged = append(list.Damaged, d.Error())
@@ -36,6 +40,16 @@ func (s *Service) List(_ context.Context, _ engine.Actor, q *ListRequest) (*List
 		}
 	}
 	return list, nil
+}
+
+// known says that no flow is called so: neither one of the ruleset, nor a former one
+// of which something waits.
+func (s *Service) known(flow string, open []exceptions.State) error {
+	if flow == "" || slices.ContainsFunc(open, func(x exceptions.State) bool { return x.Flow == flow }) {
+		return nil
+	}
+	_, err := s.flow(flow)
+	return err
 }
 
 func (q *ListRequest) wants(x *exceptions.State) bool {

@@ -96,7 +96,8 @@ type FlowStatus struct {
 	// Suspected are records that another system may have changed; they are compared
 	// when their source is read again. At most maxSuspected are counted.
 	Suspected int          `json:"suspected,omitempty"`
-	Late      int64        `json:"late,omitempty"` // missing in the destination for longer than the flow's due
+	Unsettled int          `json:"unsettled,omitempty"` // messages that may have been sent, and have no settled answer
+	Late      int64        `json:"late,omitempty"`      // missing in the destination for longer than the flow's due
 	LateSince time.Time    `json:"late_since,omitzero"`
 	Guard     []GuardCount `json:"guard,omitempty"` // how near it is to its limits
 }
@@ -176,6 +177,12 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 	if h.Paused != "" && h.Pause == engine.PausedByRestore {
 		f.Hint = engine.RestoreHint(flow.Name)
 	}
+	switch {
+	case h.Pause == engine.PausedByOperator:
+		f.Hint = "`headgate resume " + flow.Name + "` lets it go on"
+	case h.Pause == engine.PausedByGuard && h.Paused != "":
+		f.Hint = engine.GuardHint(flow.Name)
+	}
 	counts, err := engine.GuardCounts(l, &h, flow.Guard, s.Now())
 	if err != nil {
 		return nil, fmt.Errorf("read the guard of flow %s: %w", flow.Name, err)
@@ -188,6 +195,9 @@ func (s *Service) flowStatus(flow *rules.Flow) (*FlowStatus, error) {
 		return nil, fmt.Errorf("read what flow %s has to compare: %w", flow.Name, err)
 	}
 	f.Suspected = len(suspects)
+	if f.Unsettled, err = engine.Unsettled(l); err != nil {
+		return nil, fmt.Errorf("count the messages of flow %s without an answer: %w", flow.Name, err)
+	}
 	if flow.Due > 0 {
 		late, err := engine.LateRecords(l, flow.Due, s.Now())
 		if err != nil {

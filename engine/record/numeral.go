@@ -15,7 +15,7 @@ func ParseNumber(text string, comma bool) (Number, error) {
 	if comma && strings.ContainsAny(text, ".,") {
 		plain, ok := withoutComma(text)
 		if !ok {
-			return Number{}, fmt.Errorf("%w: %q with a decimal comma", ErrNumber, clip(text))
+			return Number{}, fmt.Errorf("%w with a decimal comma: %q", ErrNumber, clip(text))
 		}
 		text = plain
 	}

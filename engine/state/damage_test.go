@@ -78,7 +78,7 @@ func TestTruncated(t *testing.T) {
 	for _, part := range []int{2, 3, 10, 100} {
 		dir := damaged(t, func(file []byte) []byte { return file[:len(file)-len(file)/part] })
 		before, _ := os.ReadFile(filepath.Join(dir, state.FileName))
-		if err := readAll(dir); err == nil || !strings.Contains(err.Error(), "restore a backup") {
+		if err := readAll(dir); err == nil || !strings.Contains(err.Error(), "newest good backup") {
 			t.Errorf("without a %d-th of the file: %v", part, err)
 		}
 		if after, _ := os.ReadFile(filepath.Join(dir, state.FileName)); string(after) != string(before) {

@@ -12,7 +12,7 @@ import (
 )
 
 // errBroken ends every message of a file that bbolt cannot read any more.
-var errBroken = errors.New("the file is damaged: keep it, and restore a backup; or move it away to begin anew")
+var errBroken = errors.New("the file is damaged: keep it; a run sets it aside and takes the newest good backup, where there is one")
 
 // mapped is how much of the file has its addresses from the start. Each time bbolt
 // outgrows them it waits for all readers and copies what it holds in memory.

@@ -47,7 +47,7 @@ func shownOutput(out []byte) []byte {
 
 // counters are the lines of status that depend on how often flows ran until somebody
 // looked; what the steps wait for is in them, so that a step that never comes fails.
-var counters = regexp.MustCompile(`(?m)^  (last success|… read in all|guard headroom|waiting for a person)[^\n]*\n`)
+var counters = regexp.MustCompile(`(?m)^  (last success|… read in all|guard|waiting for a person)[^\n]*\n`)
 
 // steady is the shown output without the counters of a daemon at work.
 func steady(shown []byte) string { return string(counters.ReplaceAll(shown, nil)) }

@@ -44,6 +44,7 @@ type Lookup struct {
 	Name   string
 	Key    []record.Field // its arguments
 	Schema *record.Schema // what it gives, beside `.id`
+	NoID   bool           // its records have no `.id`
 }
 
 // Columns are the columns that expressions read of a row: each compiled

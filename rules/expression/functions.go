@@ -290,7 +290,11 @@ func moment(kind record.Kind, locale record.Locale) func([]any) (any, error) {
 		}
 		t, err := timefmt.ParseInLocation(strings.TrimSpace(text), layout, zone)
 		if err != nil || t.Year() < 1 || t.Year() > 9999 || !sameDigits(timefmt.Format(t, layout), text) {
-			return nil, fmt.Errorf("%q is not of the form %q", clip(text), layout)
+			what := "time"
+			if kind == record.Date {
+				what = "date"
+			}
+			return nil, fmt.Errorf("%q is no %s of the form %q", clip(text), what, layout)
 		}
 		if kind == record.Date {
 			return day(record.DaysOf(t)), nil

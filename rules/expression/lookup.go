@@ -54,7 +54,7 @@ func lookupType(l Lookup) (reflect.Type, []int) {
 		fields = append(fields, structField(len(fields), f.Name, t))
 		at = append(at, i)
 	}
-	if _, taken := l.Schema.Index("id"); !taken {
+	if _, taken := l.Schema.Index("id"); !taken && !l.NoID {
 		fields = append(fields, structField(len(fields), "id", anyType))
 	}
 	return reflect.StructOf(fields), at

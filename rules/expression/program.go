@@ -306,6 +306,9 @@ func plainWords(message string) string {
 	if before, rest, ok := strings.Cut(message, "struct {"); ok {
 		// The record of a lookup is a struct of ours; its text helps nobody.
 		_, after, _ := strings.Cut(rest, "}")
+		if strings.HasSuffix(after, "has no field id") {
+			return "the records of this lookup have no id: its resource does not say what names them (`id = \"row.…\"`)"
+		}
 		message = strings.TrimSuffix(before, "type ") + "the record of this lookup" + after
 	}
 	if strings.Contains(message, "token EOF") {

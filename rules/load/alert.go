@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"headgate/rules"
 )
@@ -31,7 +32,8 @@ func (l *loader) compileAlert(b *block) {
 		}
 	}
 	if e := b.attr("command"); e != nil {
-		if a.Command = b.texts("command"); len(b.items("command")) == 0 || len(a.Command) > 0 && a.Command[0] == "" {
+		list, isList := e.(*hclsyntax.TupleConsExpr)
+		if a.Command = b.texts("command"); isList && len(list.Exprs) == 0 || len(a.Command) > 0 && a.Command[0] == "" {
 			b.fail(e.Range(), "command", "command names no program", `write ["/usr/local/bin/notify", "--urgent"]: the digest comes as JSON on its standard input`)
 		}
 	}

@@ -199,7 +199,7 @@ func (b *block) items(name string) []hclsyntax.Expression {
 	}
 	t, ok := e.(*hclsyntax.TupleConsExpr)
 	if !ok {
-		b.fail(e.Range(), "type", fmt.Sprintf("%s must be a list", name), "write [a, b]")
+		b.fail(e.Range(), "type", fmt.Sprintf("%s must be a list", name), "write [a, b], and [a] where there is one")
 		return nil
 	}
 	return t.Exprs

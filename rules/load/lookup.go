@@ -36,7 +36,7 @@ func (l *loader) declareLookup(b *block) {
 	}
 	l.lookups[u.Name], l.lookupAt[u] = u, b
 	l.ruleset.Lookups = append(l.ruleset.Lookups, u)
-	f := expression.Lookup{Name: u.Name, Schema: u.Schema}
+	f := expression.Lookup{Name: u.Name, Schema: u.Schema, NoID: u.From == nil || l.resources[u.From].attr("id") == nil}
 	for _, i := range u.Key {
 		f.Key = append(f.Key, u.Schema.Fields[i])
 	}
