@@ -188,11 +188,14 @@ func (c *courier) shows(row record.Row, x *ChangeIntent) bool {
 
 // doubt leaves all that has no answer to a person.
 func (c *courier) doubt(p *parcel, code string, why error) {
-	words := "the answer was lost, and nothing tells whether " + c.summary.To + " has it"
+	words := "nothing tells whether " + c.summary.To + " has it"
 	if code == overWindow {
 		words = "the answer was lost, and " + c.summary.To + " does not know the message any more"
 	}
-	if why != nil {
+	switch {
+	case why == nil && !p.sent:
+		words += ": the run that announced it ended before its answer was settled, and may not have sent it"
+	case why != nil:
 		words += ": " + why.Error()
 	}
 	for i := range p.Changes {
