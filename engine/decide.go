@@ -86,6 +86,9 @@ func (d *decider) decide(ctx context.Context, b *batch) error {
 		}
 		d.noteLooked(b, ask)
 	}
+	if err := d.learnEnds(ctx, b, ask); err != nil {
+		return err
+	}
 	d.waitOn(b)
 	return nil
 }

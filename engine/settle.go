@@ -81,7 +81,7 @@ func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception
 			d.keepIDs(it, s)
 			changed, told := d.settleItem(b, it, s)
 			exceptions = append(exceptions, told...)
-			entry, open, wrote = it.entry, it.open, wrote || changed
+			entry, open, wrote = it.entry, it.open, wrote || changed || it.learned
 		}
 		if wrote {
 			if !b.again { // it was not read in this pass: what is read of it is its first
@@ -160,19 +160,24 @@ func (r *run) delivered(it *item) {
 		return
 	}
 	e.keepRelease(it)
-	e.Outcome, e.Delivered, e.Stopped, e.Refused = it.outcome, true, record.Fingerprint{}, record.Fingerprint{}
-	before, sameShape := e.Hashes, e.Shape == r.shape && len(e.Hashes) == len(it.hashes)
-	e.Fingerprint, e.Shape = it.print, r.shape
-	e.Hashes, e.Shown = it.hashes, nil
-	if sameShape {
-		r.keepUntouched(e, before)
-	}
+	e.Outcome, e.Stopped, e.Refused = it.outcome, record.Fingerprint{}, record.Fingerprint{}
+	r.hasNow(e, it)
 	if it.conflict != nil {
 		e.Shown = it.conflict.shown
 	}
 	e.endForeignRelease()
 	if r.versioned {
 		e.Version = it.record[r.flow.From.Entity.Version]
+	}
+}
+
+// hasNow makes the entry say which values the destination has.
+func (r *run) hasNow(e *Entry, it *item) {
+	before, sameShape := e.Hashes, e.Shape == r.shape && len(e.Hashes) == len(it.hashes)
+	e.Delivered, e.Fingerprint, e.Shape = true, it.print, r.shape
+	e.Hashes, e.Shown = it.hashes, nil
+	if sameShape {
+		r.keepUntouched(e, before)
 	}
 }
 
