@@ -125,17 +125,25 @@ func appendLine(sheet *bytes.Buffer, cells []string) {
 // plainNumber is what a spreadsheet computes nothing of.
 var plainNumber = regexp.MustCompile(`^[+-]?[0-9]+([.,][0-9]+)?$`)
 
+// startsFormula is where a spreadsheet begins to compute; startsCell is where one begins
+// a cell that separates them by semicolons or tabs, whatever the quotes say: there a
+// formula may stand in the middle of a text.
+var (
+	startsFormula = regexp.MustCompile(`^[ \x{a0}]*[=+@＝＋－＠\t\r\n-]`)
+	startsCell    = regexp.MustCompile(`([;\t\r\n][ \x{a0}"]*)([=+@＝＋－＠-])`)
+)
+
 // defused keeps a spreadsheet from taking text of somebody else for a formula, which
 // could send what else the sheet holds to him.
 func defused(text string) string {
-	bare := strings.TrimLeft(text, " \u00a0")
-	if bare == "" || plainNumber.MatchString(text) {
+	if plainNumber.MatchString(text) {
 		return text
 	}
-	if strings.ContainsAny(bare[:1], "=+-@\t\r\n") || strings.ContainsAny(string([]rune(bare)[:1]), "＝＋－＠") {
-		return "'" + text
+	marked := startsCell.ReplaceAllString(text, "$1'$2")
+	if startsFormula.MatchString(text) {
+		return "'" + marked
 	}
-	return text
+	return marked
 }
 
 // members returns the members of a JSON object in their order, as text.

@@ -30,12 +30,17 @@ func TestDefused(t *testing.T) {
 		"@SUM(A1)":                   "'@SUM(A1)",
 		" =1+1":                      "' =1+1",
 		"\u00a0=1+1":                 "'\u00a0=1+1",
-		"\t=1+1":                     "'\t=1+1",
-		"\r=1+1":                     "'\r=1+1",
-		"\n=1+1":                     "'\n=1+1",
+		"\t=1+1":                     "'\t'=1+1",
+		"\r=1+1":                     "'\r'=1+1",
+		"\n=1+1":                     "'\n'=1+1",
 		"＝1+1":                       "'＝1+1",
 		"ü":                          "ü",
 		" ":                          " ",
+		"two\nlines":                 "two\nlines",
+		"a;=1+1":                     "a;'=1+1",
+		"a; =1+1;@b":                 "a; '=1+1;'@b",
+		"a\t\"+1\n-2+3":              "a\t\"'+1\n'-2+3",
+		"=a\r\n＝b":                   "'=a\r\n'＝b",
 	} {
 		if got := defused(text); got != want {
 			t.Errorf("defused(%q) is %q, want %q", text, got, want)
@@ -82,7 +87,7 @@ func TestSheet(t *testing.T) {
 	}{
 		{1, "key", "A-1"}, {1, "outcome", "rejected"}, {1, "message", `'=cmd|' /c calc'!A1; "quoted"`},
 		{1, "row Order No", "A-1"}, {1, "row Total", "12.50"}, {1, "row Lines", `[{"sku":"X"}]`}, {1, "row Note", ""}, {1, "row sku", ""},
-		{2, "row sku", "�[31m;=1"}, {2, "row Order No", "two\nlines"}, {3, "row sku", ""}, {3, "flow", "files"},
+		{2, "row sku", "�[31m;'=1"}, {2, "row Order No", "two\nlines"}, {3, "row sku", ""}, {3, "flow", "files"},
 	} {
 		if got := cells(test.row)[test.name]; got != test.want {
 			t.Errorf("line %d, %s: %q, want %q", test.row, test.name, got, test.want)

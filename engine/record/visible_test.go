@@ -8,11 +8,11 @@ import (
 )
 
 // hostile are characters that a terminal or a viewer acts on.
-const hostile = "\x1b[31m\u009b31m\u202egpj\u2066\u200f\u2028\x7f\r\n"
+const hostile = "\x1b[31m\u009b31m\u202egpj\u2066\u200f\u061c\u2028\x7f\r\n"
 
 func TestVisible(t *testing.T) {
 	t.Parallel()
-	if got, want := record.Visible("a"+hostile+"é→", "\n"), "a�[31m�31m�gpj�����\né→"; got != want {
+	if got, want := record.Visible("a"+hostile+"é→", "\n"), "a�[31m�31m�gpj������\né→"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
