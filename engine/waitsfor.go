@@ -33,6 +33,21 @@ func (e *Engine) waitsFor(flow *rules.Flow) *SystemStatus {
 	return last
 }
 
+// Undeclared is a system that a flow of another ruleset needs, and that the ruleset
+// which runs does not name, or names otherwise; nil: there is none.
+func (e *Engine) Undeclared(flow *rules.Flow) *rules.Connector {
+	declared := make(map[string]bool)
+	for _, c := range e.Ruleset().Connectors {
+		declared[handle(c)] = true
+	}
+	for _, c := range needs(flow) {
+		if !declared[handle(c)] {
+			return c
+		}
+	}
+	return nil
+}
+
 // needs are the connectors a flow cannot do without.
 func needs(flow *rules.Flow) []*rules.Connector {
 	all := []*rules.Connector{flow.From.Connector, flow.To.Connector}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"headgate/engine"
 	"headgate/engine/record"
@@ -59,7 +60,7 @@ type PlanCell struct {
 }
 
 // Plan says what a run of a flow would do now, and writes nothing.
-func (s *Service) Plan(ctx context.Context, _ engine.Actor, q *PlanRequest) (*Plan, error) {
+func (s *Service) Plan(ctx context.Context, actor engine.Actor, q *PlanRequest) (*Plan, error) {
 	if q.Limit < 0 {
 		return nil, usage("a limit must not be negative")
 	}
@@ -72,14 +73,26 @@ func (s *Service) Plan(ctx context.Context, _ engine.Actor, q *PlanRequest) (*Pl
 		planner = s.Other(set)
 		defer func() { _ = planner.Close() }() // it wrote nothing
 	}
-	if _, err := findFlow(set, q.Flow); err != nil {
+	flow, err := findFlow(set, q.Flow)
+	if err != nil {
 		return nil, err
+	}
+	if c := s.Engine.Undeclared(flow); c != nil && !isOwner(actor) {
+		return nil, &Error{
+			Message: fmt.Sprintf("%s is not declared as it is in the ruleset that runs: headgate asks it, with its own rights and secrets, for nobody but its user", c.Name),
+			Hint:    "leave the connectors as they are, or plan as the user headgate runs as",
+		}
 	}
 	p, err := planner.Plan(ctx, q.Flow, engine.PlanOptions{Limit: q.Limit, Keys: q.Keys, Only: q.Only, FromStart: q.FromStart})
 	if err != nil {
 		return nil, err
 	}
 	return shownPlan(p), nil
+}
+
+// isOwner reports whether headgate's own rights are the actor's as well.
+func isOwner(actor engine.Actor) bool {
+	return actor.UID != nil && (*actor.UID == 0 || *actor.UID == os.Getuid())
 }
 
 func shownPlan(p *engine.Plan) *Plan {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,36 @@ func TestUnwrittenActs(t *testing.T) {
 	}
 	if h, err := l.Header(); err != nil || h.Paused != "" {
 		t.Errorf("the flow is paused: %q, %v", h.Paused, err)
+	}
+}
+
+// TestPlanOfOthers: who may only ask the daemon does not have it ask, with its rights
+// and secrets, a system that its own ruleset does not name so.
+func TestPlanOfOthers(t *testing.T) {
+	t.Parallel()
+	root, own, other := 0, os.Getuid(), os.Getuid()+1
+	for _, test := range []struct {
+		uid      *int
+		declared string // how the other ruleset declares the source
+		asked    bool
+	}{{&root, "x", true}, {&own, "x", true}, {&other, "x", false}, {nil, "x", false}, {&other, "", true}} {
+		s := fuzzed(t)
+		asked := false
+		set, running := &rules.Ruleset{}, s.Engine.Ruleset()
+		flow, from, connector := *running.Flows[0], *running.Flows[0].From, *running.Flows[0].From.Connector
+		connector.Digest, from.Connector, flow.From = test.declared, &connector, &from
+		set.Flows, set.Connectors = []*rules.Flow{&flow}, []*rules.Connector{&connector, flow.To.Connector}
+		s.Compile = func(string, []File) (*rules.Ruleset, error) { return set, nil }
+		s.Other = func(set *rules.Ruleset) *engine.Engine {
+			return engine.New(engine.Config{Ruleset: set, State: s.State, Clock: still{}, Open: func(*rules.Connector) (connectors.Connector, error) {
+				asked = true
+				return nil, errors.New("no system can be reached")
+			}})
+		}
+		_, err := s.do(context.Background(), engine.Actor{Name: "ann", UID: test.uid}, "plan", []byte(`{"flow":"stock","files":[{"name":"x.hcl","bytes":"Zg=="}]}`))
+		if asked != test.asked || err == nil {
+			t.Errorf("%+v: asked %v, %v", test, asked, err)
+		}
 	}
 }
 

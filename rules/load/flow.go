@@ -245,7 +245,7 @@ func (l *loader) connectorDigest(b *block) string {
 		}
 	}
 	l.writeTokens(h, b, own)
-	return hex.EncodeToString(h.Sum(nil))[:12]
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // writeTokens writes the tokens of a block without layout and comments; only
