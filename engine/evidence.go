@@ -39,7 +39,7 @@ func (r *run) exception(b *batch, it *item, attempts int) Exception {
 		Ruleset: r.of.set.Digest, Attempts: attempts, Answer: it.answer,
 	}
 	if it.sent != nil && x.Outcome == InDoubt {
-		x.Sent, x.Reference = clipText(it.sent.Text), it.sent.Changes[it.sentAs].Reference
+		x.Sent, x.Reference = clipText(it.sent.Text), r.shownReference(&it.sent.Changes[it.sentAs])
 	}
 	if len(it.verdict.Failures) > 1 {
 		x.Failures = it.verdict.Failures

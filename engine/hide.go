@@ -15,6 +15,15 @@ func (r *run) hidden(it *item, words string) string {
 	return connectors.Hide(words, r.sensitive([]*item{it})...)
 }
 
+// shownReference is the reference of a change as people may see it: an expression may
+// make it of a sensitive key.
+func (r *run) shownReference(c *ChangeIntent) string {
+	if at := r.own.Reference; at >= 0 && r.own.Sensitive[at] && c.Reference != "" {
+		return connectors.Redacted
+	}
+	return c.Reference
+}
+
 // sensitive are the texts of items that people may not be shown.
 func (r *run) sensitive(items []*item) (texts []string) {
 	for _, it := range items {

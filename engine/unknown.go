@@ -73,7 +73,7 @@ func (c *courier) settleUnknown(ctx context.Context, p *parcel) error {
 	case ways.Find && c.finder != nil:
 		return c.lookUp(ctx, p, ways.Lag)
 	case ways.Double && sameAgain:
-		c.log.Warn("sent again, though it may double: on_unknown = retry", "reference", p.Changes[0].Reference)
+		c.log.Warn("sent again, though it may double: on_unknown = retry", "reference", c.shownReference(&p.Changes[0]))
 		return nil
 	}
 	code := lostAnswer
@@ -113,7 +113,7 @@ func (c *courier) awaitLag(p *parcel, lag time.Duration) error {
 	if wait <= 0 {
 		return nil
 	}
-	c.log.Info("an answer was lost: it is looked up again when that counts", "reference", p.Changes[0].Reference, "wait", wait)
+	c.log.Info("an answer was lost: it is looked up again when that counts", "reference", c.shownReference(&p.Changes[0]), "wait", wait)
 	c.leave()
 	err := c.sleep(c.waits, wait+c.engine.jitter(wait/10))
 	c.slots <- struct{}{}

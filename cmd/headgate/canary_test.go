@@ -135,7 +135,7 @@ func TestCanaries(t *testing.T) {
 		`CREATE TABLE stuck (no text PRIMARY KEY, pin text, age int)`,
 		`CREATE TABLE cards (number text PRIMARY KEY, credit int)`,
 		`INSERT INTO people VALUES ('taken', 'CANARY-taken', 40), ('other', 'CANARY-before', 40)`,
-		`INSERT INTO cards VALUES ('CANARY-card1', 5), ('CANARY-card2', -5), ('CANARY-card3', 7)`,
+		`INSERT INTO cards VALUES ('CANARY-card1', 5), ('CANARY-card2', -5), ('CANARY-card3', 7), ('CANARY-doubt', 8)`,
 		`CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF NEW.no = 'told' THEN RAISE EXCEPTION 'no % here', NEW.pin; END IF;
 			IF NEW.no = 'stuck' THEN RAISE EXCEPTION 'no % today', NEW.pin USING ERRCODE = '55000'; END IF;
@@ -203,7 +203,7 @@ cells,CANARY-cells,40,CANARY-cell
 			}
 		}
 		told, _ := os.ReadFile(c.path("told.jsonl"))
-		return failing == 6 && bytes.Contains(told, []byte("failing")) && bytes.Contains(told, []byte("rejected"))
+		return failing == 7 && bytes.Contains(told, []byte("failing")) && bytes.Contains(told, []byte("rejected"))
 	})
 	open := c.waiting()
 	if len(open) < 17 {
@@ -242,7 +242,7 @@ cells,CANARY-cells,40,CANARY-cell
 	c.must(d.Process.Signal(syscall.SIGQUIT))
 	<-d.ended
 	c.said["the daemon"] = d.told.Bytes()
-	for _, sign := range []string{"goroutine ", "no [redacted] today", "/members?code=[redacted]", "/badges?code=[redacted]"} {
+	for _, sign := range []string{"goroutine ", "no [redacted] today", "/members?code=[redacted]", "/badges?code=[redacted]", `"reference":"[redacted]"`} {
 		if !bytes.Contains(d.told.Bytes(), []byte(sign)) {
 			t.Errorf("the daemon did not say %q:\n%s", sign, d.told)
 		}

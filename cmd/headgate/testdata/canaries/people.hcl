@@ -178,6 +178,42 @@ connector "league" {
       write = { code = "pin + '/' + seat", seat = "seat" }
     }
   }
+  resource "cards" {
+    entity    = entity.card
+    reference = "ext"
+
+    create {
+      path       = "/cards"
+      on_unknown = doubt
+    }
+    write = {
+      ext    = "'C-' + number"
+      credit = "credit"
+    }
+  }
+}
+connector "echo" {
+  type = "http"
+  url  = "http://crm.invalid"
+
+  retry {
+    attempts = 2
+    backoff  = "1ms"
+  }
+
+  resource "twice" {
+    entity    = entity.card
+    reference = "ext"
+
+    create {
+      path       = "/cards"
+      on_unknown = retry
+    }
+    write = {
+      ext    = "'C-' + number"
+      credit = "credit"
+    }
+  }
 }
 
 # Nobody listens there.
@@ -322,6 +358,26 @@ flow "people" {
 flow "clients" {
   from   = connector.hr.clients
   to     = connector.crm.clients
+  mode   = live
+  every  = "1s"
+  update = false
+  guard {
+    rejects = "100%"
+  }
+}
+flow "vault" {
+  from   = connector.erp.cards
+  to     = connector.league.cards
+  mode   = live
+  every  = "1s"
+  update = false
+  guard {
+    rejects = "100%"
+  }
+}
+flow "twice" {
+  from   = connector.erp.cards
+  to     = connector.echo.twice
   mode   = live
   every  = "1s"
   update = false
