@@ -107,3 +107,40 @@ func TestBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestRestoredAfterCrash: a backup that is newer than what was noted when the state was
+// opened last is one all the same: the process that went on behind it crashed.
+func TestRestoredAfterCrash(t *testing.T) {
+	t.Parallel()
+	dir, crashed, into := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "copy.db")
+	db := open(t, dir)
+	l := ledger(t, db)
+	for batch := range 3 {
+		if err := l.Settle(settlement(batch, 20)); err != nil {
+			t.Fatal(err)
+		}
+		if batch == 1 {
+			if err := db.Backup(into, func(string) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.CopyFS(crashed, os.DirFS(dir)); err != nil { // as it is found after a crash
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := state.Restore(crashed, into, now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // it stays one
+		db := open(t, crashed)
+		if db.Restored().IsZero() || db.RestoredAt().IsZero() {
+			t.Errorf("a backup was taken for the state as it was: of %s, restored %s", db.Restored(), db.RestoredAt())
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
