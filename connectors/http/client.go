@@ -94,6 +94,9 @@ func (c *connector) address(m *message) string {
 	return strings.TrimSuffix(c.url.String(), "/") + m.address()
 }
 
+// maxTrusted is how much memory is taken at once because an answer says it is so long.
+const maxTrusted = 1 << 20
+
 // send sends one request and reads all of its answer, within the cap.
 func (c *connector) send(outer context.Context, op string, r *nethttp.Request, effect bool) (*answer, error) {
 	clients, err := c.connected()
@@ -112,8 +115,9 @@ func (c *connector) send(outer context.Context, op string, r *nethttp.Request, e
 	}
 	defer func() { _ = response.Body.Close() }()
 	a := &answer{status: response.StatusCode, header: response.Header, after: retryAfter(response.Header, c.tools.Now()), hide: c.hide}
-	var body strings.Builder
-	n, err := io.Copy(&body, io.LimitReader(response.Body, c.settings.MaxBody+1))
+	var body bytes.Buffer
+	body.Grow(int(min(max(response.ContentLength, 0), c.settings.MaxBody, maxTrusted)) + bytes.MinRead)
+	n, err := body.ReadFrom(io.LimitReader(response.Body, c.settings.MaxBody+1))
 	if err != nil {
 		return nil, c.unanswered(outer, op, err, true)
 	}

@@ -83,14 +83,19 @@ func (d *destination) readMany(e *effect, m *message, a *answer) ([]connectors.R
 // answers as changes, and none shows that they stand otherwise.
 func (d *destination) mapped(e *effect, m *message, items []string) []int {
 	places := slices.Repeat([]int{-1}, m.changes)
-	changes := d.changesByName(e, m)
 	moved := len(items) != m.changes
+	var changes map[string]int // read only where an answer shows a name at all
 	for at, item := range items {
-		i := d.changeOf(changes, item, e.answer)
-		switch {
-		case i < 0:
+		names := d.namesOfAnswer(item, e.answer)
+		if len(names) > 0 && changes == nil {
+			changes = d.changesByName(e, m)
+		}
+		named := slices.IndexFunc(names, func(name string) bool { _, ok := changes[name]; return ok })
+		if named < 0 {
 			continue
-		case places[i] >= 0:
+		}
+		i := changes[names[named]]
+		if places[i] >= 0 {
 			return slices.Repeat([]int{-1}, m.changes) // two answers to one change: none of them can be trusted
 		}
 		places[i] = at
@@ -106,15 +111,15 @@ func (d *destination) mapped(e *effect, m *message, items []string) []int {
 
 // changesByName are the changes that a message carries by the names of their records.
 func (d *destination) changesByName(e *effect, m *message) map[string]int {
+	all := make(map[string]int, m.changes)
 	array, ok, err := document.At(string(m.body), e.many.items)
 	if err != nil || !ok {
-		return nil // it was made when the ruleset said otherwise
+		return all // it was made when the ruleset said otherwise
 	}
 	items, err := document.Elements(array)
 	if err != nil || len(items) != m.changes {
-		return nil
+		return all
 	}
-	all := make(map[string]int, m.changes)
 	for i, item := range items {
 		for _, name := range d.namesShown(item) {
 			all[name] = i
@@ -123,18 +128,15 @@ func (d *destination) changesByName(e *effect, m *message) map[string]int {
 	return all
 }
 
-// changeOf is the change that an answer is told to be of, or -1: by the record that
-// stands in it, or else by what stands in the answer itself.
-func (d *destination) changeOf(changes map[string]int, item, place string) int {
+// namesOfAnswer are the names that an answer shows: of the record that stands in it, and
+// of what stands in the answer itself.
+func (d *destination) namesOfAnswer(item, place string) []string {
 	object, _, _ := document.At(item, place)
-	for _, text := range []string{object, item} {
-		for _, name := range d.namesShown(text) {
-			if i, ok := changes[name]; ok {
-				return i
-			}
-		}
+	names := d.namesShown(object)
+	if place != "" {
+		names = append(names, d.namesShown(item)...)
 	}
-	return -1
+	return names
 }
 
 // namesShown are what a record shows that no other one has: its reference, its key,
@@ -186,7 +188,7 @@ func (d *destination) prepareNaming() {
 		d.unique = append(d.unique, add(d.resource.Reference))
 	}
 	d.unique = append(d.unique, add(d.resource.WriteKey...))
-	if len(d.resource.Returning) == 1 {
+	if d.id >= 0 {
 		d.unique = append(d.unique, add(d.resource.Returning...))
 	}
 	d.naming = newColumns(columns)

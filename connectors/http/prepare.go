@@ -37,7 +37,7 @@ type packer struct {
 type pack struct {
 	effect *effect
 	sent   *message
-	shown  *message // the same as people may see it
+	shown  *message // the same as people may see it; it is sent where they may see all
 	name   string   // the reference of its first change
 }
 
@@ -65,7 +65,7 @@ func (p *packer) flush() {
 	one := p.open
 	p.open = nil
 	if many := one.effect.many; many != nil {
-		one.sent.body, one.shown.body = many.wrap(one.sent.body), many.wrap(one.shown.body)
+		one.each(func(m *message) { m.body = many.wrap(m.body) })
 	}
 	if one.effect.keyed {
 		one.sent.key = one.name + "-" + one.sent.digest(p.tools.Now().UnixNano())
@@ -87,11 +87,11 @@ func (p *packer) pack(c *connectors.Change) (*pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown, err := p.render(e, p.masked(c), p.maskedValues(values))
-	if err != nil {
-		return nil, err
+	one := &pack{effect: e, sent: sent, shown: sent, name: c.Reference}
+	if slices.Contains(p.resource.Sensitive, true) {
+		one.shown, err = p.render(e, p.masked(c), p.maskedValues(values))
 	}
-	return &pack{effect: e, sent: sent, shown: shown, name: c.Reference}, nil
+	return one, err
 }
 
 func (p *packer) render(e *effect, c *connectors.Change, values record.Row) (*message, error) {
@@ -140,7 +140,16 @@ func (p *pack) takes(other *pack) bool {
 func (p *pack) take(other *pack) {
 	p.sent.changes++
 	p.sent.body = append(append(p.sent.body, ','), other.sent.body...)
-	p.shown.body = append(append(p.shown.body, ','), other.shown.body...)
+	if p.shown != p.sent {
+		p.shown.body = append(append(p.shown.body, ','), other.shown.body...)
+	}
+}
+
+// each calls f with what is sent, and with what is shown where that is another one.
+func (p *pack) each(f func(*message)) {
+	if f(p.sent); p.shown != p.sent {
+		f(p.shown)
+	}
 }
 
 // valuesOf are the values of the columns of the writer: those of the change, its key

@@ -15,6 +15,15 @@
 //	SQLite       2478   4455    1.8     1.8   1191
 //	PostgreSQL   6415   8679   1.35     1.5   1249
 //
+// Delivery to an API (BenchmarkHTTP) is beside a client of as many goroutines that
+// writes each order to a file and syncs that before it sends it: one sync an order. What
+// headgate keeps is more, the message with all that settles it and then what became of
+// it, and it syncs those of about nine orders at once. Both wait for the disk most of
+// the time.
+//
+// BenchmarkMillionHTTP reads from an API page by page, and writes to one in requests of
+// a hundred with eight in flight. HEADGATE_BENCH_MOST sets how many rows that are.
+//
 // 1,000,000 rows take 0.8 (JSONL) and 1.0 (SQLite) times as long a row as 100,000, in
 // 58 and 69 MiB of anonymous memory at the most. A run costs about 3.5 µs of processor a row
 // into JSONL: reading and judging 1.3, the state 1.0, writing and its settlement 0.7,

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -45,17 +46,27 @@ func writeCSV(b *testing.B, path string, n int) {
 		b.Fatal(err)
 	}
 	w := bufio.NewWriter(f)
-	fmt.Fprintln(w, "no,day,customer,sku,qty,price,total,status,region,note")
+	fmt.Fprintln(w, strings.Join(columns, ","))
 	for i := range n {
-		qty, cents := i%9+1, 100+i%900
-		fmt.Fprintf(w, "A-%09d,2026-11-%02d,C-%05d,1%04d,%d,%d.%02d,%d.%02d,open,R%02d,some text here %02d and more\n",
-			i, i%28+1, i%5000, i%10000, qty, cents/100, cents%100, qty*cents/100, qty*cents%100, i%40, i%100)
+		fmt.Fprintln(w, strings.Join(row(i), ","))
 	}
 	if err := w.Flush(); err != nil {
 		b.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+var columns = []string{"no", "day", "customer", "sku", "qty", "price", "total", "status", "region", "note"}
+
+// row is the i-th row.
+func row(i int) []string {
+	qty, cents := i%9+1, 100+i%900
+	money := func(cents int) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
+	return []string{
+		fmt.Sprintf("A-%09d", i), fmt.Sprintf("2026-11-%02d", i%28+1), fmt.Sprintf("C-%05d", i%5000), fmt.Sprintf("1%04d", i%10000),
+		fmt.Sprint(qty), money(cents), money(qty * cents), "open", fmt.Sprintf("R%02d", i%40), fmt.Sprintf("some text here %02d and more", i%100),
 	}
 }
 
@@ -69,8 +80,20 @@ const (
 	tableResource   = "    table = \"orders\""
 )
 
+// csvSource is where rows come from unless something else is said.
+const csvSource = `  type = "files"
+  dir  = "in"
+  resource "orders" {
+    entity = entity.order
+    glob   = "*.csv"
+    settle = "0s"
+    csv {
+    }
+  }`
+
 // layout is what stands in the places of the ruleset.
 type layout struct {
+	source              string // the connector of the rows; "": csvSource
 	connector, resource string
 	write               string // more columns
 	batch               string // "": of a thousand
@@ -79,15 +102,7 @@ type layout struct {
 // ruleset is two rules, one exact product and three renames.
 const ruleset = `
 connector "shop" {
-  type = "files"
-  dir  = "in"
-  resource "orders" {
-    entity = entity.order
-    glob   = "*.csv"
-    settle = "0s"
-    csv {
-    }
-  }
+%s
 }
 connector "erp" {
 %s
@@ -147,7 +162,7 @@ func install(b *testing.B, l layout) *installation {
 	if l.batch == "" {
 		l.batch = "size = 1000"
 	}
-	text := load.Format(fmt.Appendf(nil, ruleset, l.connector, l.resource, l.write, fields(), l.batch))
+	text := load.Format(fmt.Appendf(nil, ruleset, cmp.Or(l.source, csvSource), l.connector, l.resource, l.write, fields(), l.batch))
 	must(b, os.WriteFile(filepath.Join(dir, "bench.hcl"), text, 0o644))
 	set, diags := load.Load(dir, []load.File{{Name: "bench.hcl", Bytes: text}}, builtin.Kinds())
 	if diags.HasErrors() {
