@@ -1,6 +1,8 @@
 package http_test
 
 import (
+	"cmp"
+	"context"
 	nethttp "net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,6 +24,8 @@ type reading struct {
 	resource  string // the resource block; "": fetch of /rows
 	timeout   time.Duration
 	now       func() time.Time
+	wait      func(context.Context) error // before each request
+	secret    string                      // every one of the connector; "": canary
 	columns   []record.Column
 }
 
@@ -46,7 +50,8 @@ func (r *reading) open(t *testing.T, url string) connectors.Source {
 	}
 	settings, resource := loaded(t, "url = \""+url+"\"\n"+r.connector, r.resource)
 	conn, err := http.Kind().Open(settings, connectors.Tools{
-		Timeout: r.timeout, Now: r.now, Secret: func(connectors.Secret) (string, error) { return canary, nil },
+		Timeout: r.timeout, Now: r.now, Wait: r.wait,
+		Secret: func(connectors.Secret) (string, error) { return cmp.Or(r.secret, canary), nil },
 	})
 	if err != nil {
 		t.Fatal(err)

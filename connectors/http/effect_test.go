@@ -7,6 +7,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -151,6 +152,22 @@ func TestEffectClasses(t *testing.T) {
 	server.Close()
 	if _, err := opened(t, server.URL).do(t.Context(), "send", m, true); connectors.ClassOf(err) != connectors.Down {
 		t.Errorf("nobody there: got %v (%s), want down", err, connectors.ClassOf(err))
+	}
+}
+
+// TestStrangerRefused: a system that does not take headgate's certificate has heard
+// nothing, though with TLS 1.3 it says so behind the request.
+func TestStrangerRefused(t *testing.T) {
+	t.Parallel()
+	c := opened(t, "https://shop.example")
+	for words, want := range map[string]connectors.Class{
+		"tls: certificate required": connectors.Denied, "tls: unknown certificate authority": connectors.Denied,
+		"tls: internal error": connectors.Unclear,
+	} {
+		err := c.unanswered(t.Context(), "send", &url.Error{Op: "Post", Err: &net.OpError{Op: "remote error", Err: errors.New(words)}}, true)
+		if connectors.ClassOf(err) != want {
+			t.Errorf("%s: got %v (%s), want %s", words, err, connectors.ClassOf(err), want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -33,7 +34,7 @@ func (c *connector) unanswered(outer context.Context, op string, err error, sent
 	case e.Code == "redirect":
 		e.Class = connectors.Broken
 	case e.Code == "certificate":
-		e.Class, e.Hint = connectors.Denied, "see tls, and the clock of this machine"
+		e.Class, e.Hint = connectors.Denied, "see tls, the certificates of both sides, and the clock of this machine"
 	case !sent:
 		e.Class = connectors.Down
 	}
@@ -53,7 +54,6 @@ func codeOf(err error) string {
 	var (
 		dns         *net.DNSError
 		verify      *tls.CertificateVerificationError
-		alert       tls.AlertError
 		header      tls.RecordHeaderError
 		authority   x509.UnknownAuthorityError
 		name        x509.HostnameError
@@ -67,9 +67,9 @@ func codeOf(err error) string {
 		return "address"
 	case errors.Is(err, errRedirect):
 		return "redirect"
-	case certificate:
+	case certificate, slices.Contains(certificateAlerts, alert(err)):
 		return "certificate"
-	case errors.As(err, &alert), errors.As(err, &header), errors.Is(err, nethttp.ErrSchemeMismatch):
+	case alert(err) != "", errors.As(err, &header), errors.Is(err, nethttp.ErrSchemeMismatch):
 		return "tls"
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		return "dns"
@@ -83,6 +83,21 @@ func codeOf(err error) string {
 		return "eof"
 	}
 	return "dial"
+}
+
+// certificateAlerts are the words of a system to which headgate is not who it should be.
+// With TLS 1.3 they come behind the request, which nobody has heard for all that.
+var certificateAlerts = []string{
+	"tls: bad certificate", "tls: unsupported certificate", "tls: revoked certificate", "tls: expired certificate",
+	"tls: unknown certificate", "tls: unknown certificate authority", "tls: access denied", "tls: certificate required",
+}
+
+// alert is what the other side said of TLS as it broke off, or "".
+func alert(err error) string {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
+		return e.Err.Error()
+	}
+	return ""
 }
 
 // readClass says what a status means for a read: it is not done, whatever it is.

@@ -2,6 +2,7 @@ package http_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -163,10 +164,7 @@ func TestTLS(t *testing.T) {
 	if e, ok := err.(*connectors.Error); !ok || e.Class != connectors.Denied || e.Code != "certificate" {
 		t.Errorf("a stranger's certificate: got %v", err)
 	}
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca := trusted(t, server)
 	r = reading{connector: "tls {\nca = \"" + ca + "\"\nmin_version = \"1.3\"\n}"}
 	if values, _, err := all(t, r.open(t, server.URL), "", 3); err != nil || len(values) != 1 {
 		t.Errorf("a trusted certificate: got %v, %v", values, err)
@@ -219,5 +217,44 @@ func TestLoginsSaidBack(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// trusted is a file with the certificate of a server.
+func trusted(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestTLSClient: headgate shows its own certificate, whose key is a secret.
+func TestTLSClient(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(answer(200, `{"items": [{"no": 1}]}`))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := "ca = \"" + trusted(t, server) + "\"\n"
+	r := reading{connector: "tls {\n" + block + "}"}
+	_, _, err = all(t, r.open(t, server.URL), "", 3)
+	if e, ok := err.(*connectors.Error); ok && e.Code != "certificate" && e.Code != "reset" && e.Code != "eof" || err == nil {
+		t.Errorf("nobody in particular: got %v", err)
+	}
+	block += "cert = \"" + trusted(t, server) + "\"\nkey = env(\"KEY\")\n"
+	r = reading{connector: "tls {\n" + block + "}", secret: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))}
+	if values, _, err := all(t, r.open(t, server.URL), "", 3); err != nil || len(values) != 1 {
+		t.Errorf("got %v, %v", values, err)
+	}
+	r = reading{connector: "tls {\n" + block + "}"} // the canary is no key
+	if _, _, err := all(t, r.open(t, server.URL), "", 3); connectors.ClassOf(err) != connectors.Broken {
+		t.Errorf("no key: got %v", err)
 	}
 }
