@@ -196,7 +196,11 @@ func (c *courier) receive(p *parcel, i int, receipt *connectors.Receipt) {
 	}
 	switch receipt.Status {
 	case connectors.Applied, connectors.Same:
-		change.Answer = &Answer{Status: receipt.Status, ID: c.destinationID(receipt.Row)}
+		status := receipt.Status
+		if p.repeated {
+			status = connectors.Applied // what is so already, an attempt before has made so
+		}
+		change.Answer = &Answer{Status: status, ID: c.destinationID(receipt.Row)}
 	case connectors.Refused:
 		no := &Answer{Status: connectors.Refused, Code: receipt.Code, Words: c.hidden(p.items[i], receipt.Words)}
 		if p.repeated && !c.isProof(p, receipt) {

@@ -149,10 +149,12 @@ type changing struct {
 	*ordersDesk
 	dice *rand.Rand
 	next int // number of the next order
+
+	counts map[engine.Outcome]int64 // of all runs of the orders
 }
 
 func newChanging(t *testing.T, blocks string, size int, share float64, c shopapi.Config) *changing {
-	w := &changing{T: t, ordersDesk: openShop(t, share, c), dice: rand.New(rand.NewPCG(3, uint64(len(blocks))))}
+	w := &changing{T: t, ordersDesk: openShop(t, share, c), dice: rand.New(rand.NewPCG(3, uint64(len(blocks)))), counts: make(map[engine.Outcome]int64)}
 	w.text = fmt.Sprintf(changingOrders, w.url, blocks, size)
 	w.sql("CREATE TABLE orders (no TEXT PRIMARY KEY, total NUMERIC, status TEXT)")
 	return w
@@ -229,6 +231,11 @@ func (w *changing) run() (settled bool) {
 		for _, s := range all {
 			if s.Paused != "" {
 				w.Fatal(s.Paused)
+			}
+			for o, n := range s.Counts {
+				if s.Flow == "orders" {
+					w.counts[engine.Outcome(o)] += n
+				}
 			}
 			done := s.Counts[engine.Created] + s.Counts[engine.Updated] + s.Counts[engine.Deleted] + s.Counts[engine.Rejected] + s.Counts[engine.Held]
 			settled = settled && s.Err == nil && done == 0

@@ -62,6 +62,7 @@ func TestSeveralAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newChanging(t, createOrders+updateOrders+deleteOrders+test.find, 3, 0, shopapi.Config{Refuse: refuse, Mix: test.mix})
+			w.patient()
 			w.sql("INSERT INTO orders VALUES ('A-0000', 1, NULL), ('A-0001', -1, NULL), ('A-0002', 3, NULL)")
 			w.runs(3)
 			if got := w.waiting(); got != test.want {
