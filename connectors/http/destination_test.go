@@ -235,6 +235,7 @@ func TestAnswers(t *testing.T) {
 		{connectors.Create, 200, `{"id":12}`, ok, connectors.Unknown, "unclear", ""},
 		{connectors.Create, 200, `<html>Log in</html>`, connectors.Logic{}, connectors.Unknown, "unclear", "a page for people"},
 		{connectors.Create, 200, `{"error":{"message":"log in"}}`, connectors.Logic{}, connectors.Unknown, "unclear", "log in"},
+		{connectors.Create, 200, `{"errors":["log in"]}`, connectors.Logic{}, connectors.Unknown, "unclear", "log in"},
 		{connectors.Create, 200, `{"error":null,"id":12}`, connectors.Logic{}, connectors.Applied, "", ""},
 		{connectors.Create, 307, ``, connectors.Logic{}, connectors.Unknown, "unclear", ""},
 		{connectors.Create, 400, `{"message":"no such customer"}`, connectors.Logic{}, connectors.Refused, "400", "400 no such customer"},
@@ -491,6 +492,30 @@ func TestNothingIsRepeatedUnseen(t *testing.T) {
 	}
 	if len(came) != 2 {
 		t.Errorf("%d requests came, want 2", len(came))
+	}
+}
+
+// TestWrongSettings: what a connector may not say of whom it asks, and how.
+func TestWrongSettings(t *testing.T) {
+	t.Parallel()
+	secret := connectors.Secret{From: "env", Name: "A"}
+	const url = "https://shop.example/api"
+	for field, s := range map[string]Settings{
+		"url":             {URL: "https://me:secret@shop.example/api", MaxBody: 1},
+		"allow":           {URL: url, MaxBody: 1, Allow: []string{"10.1.0.0"}},
+		"max_body":        {URL: url},
+		"auth":            {URL: url, MaxBody: 1, Auth: &Auth{Bearer: secret, Basic: &Basic{User: "me", Password: secret}}},
+		"tls.min_version": {URL: url, MaxBody: 1, TLS: &TLS{MinVersion: "1.1"}},
+		"tls.cert":        {URL: url, MaxBody: 1, TLS: &TLS{Cert: "cert.pem"}},
+	} {
+		if e, ok := s.Validate().(*connectors.FieldError); !ok || e.Field != field {
+			t.Errorf("%s: %v", field, s.Validate())
+		}
+	}
+	for _, wrong := range []string{"shop.example", "ftp://shop.example", "https://shop.example/?a=b", "https://shop.example/#a"} {
+		if s := (Settings{URL: wrong, MaxBody: 1}); s.Validate() == nil {
+			t.Errorf("%s is taken for an address", wrong)
+		}
 	}
 }
 

@@ -72,6 +72,17 @@ func TestNoXML(t *testing.T) {
 	}
 }
 
+// TestLinesCut: a last line that ends within makes the answer one that was cut off, not
+// one with a broken row.
+func TestLinesCut(t *testing.T) {
+	t.Parallel()
+	r := reading{resource: "format = jsonl\nfetch {\npath = \"/rows\"\n}"}
+	values, _, err := all(t, r.open(t, serve(t, answer(200, "{\"no\": 1}\n{\"no\": ")).URL), "", 3)
+	if e, ok := err.(*connectors.Error); !ok || e.Code != "shape" || len(values) > 0 {
+		t.Errorf("got %v, %v", values, err)
+	}
+}
+
 // shown are the rows of a page as text.
 func shown(page connectors.Page) string {
 	var rows []string

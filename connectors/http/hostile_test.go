@@ -157,6 +157,9 @@ func TestLoops(t *testing.T) {
 		"addresses in a circle":     {`next = "next"`, next(func(at string) string { return "/rows?at=" + circle[at] }), "never end"},
 		"an address elsewhere":      {`next = "next"`, next(func(string) string { return "http://127.0.0.1:1/rows" }), "another place"},
 		"another scheme":            {`next = "next"`, next(func(string) string { return "file:///etc/passwd" }), "another place"},
+		"https instead of http": {`next = "next"`, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+			next(func(string) string { return "https://" + r.Host + "/x" })(w, r)
+		}, "another place"},
 		"a login in an address": {`next = "next"`, func(w nethttp.ResponseWriter, r *nethttp.Request) {
 			next(func(string) string { return "http://u:p@" + r.Host + "/x" })(w, r)
 		}, "another place"},

@@ -87,3 +87,30 @@ func FuzzSendIntent(f *testing.F) {
 		}
 	})
 }
+
+// TestSendIntentsRefused: what nobody would have written is damage, whatever its
+// checksum says.
+func TestSendIntentsRefused(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*engine.SendIntent){
+		"no changes":       func(s *engine.SendIntent) { s.Changes = nil },
+		"no operation":     func(s *engine.SendIntent) { s.Changes[0].Op = 0 },
+		"another one":      func(s *engine.SendIntent) { s.Changes[1].Op = connectors.Delete + 1 },
+		"no such status":   func(s *engine.SendIntent) { s.Changes[0].Answer.Status = connectors.Unknown + 1 },
+		"countless tries":  func(s *engine.SendIntent) { s.Attempts = -1 },
+		"carries too many": func(s *engine.SendIntent) { s.Carries = 1 << 40 },
+		"no such outcome":  func(s *engine.SendIntent) { s.Changes[0].Becomes.Outcome = 200 },
+	} {
+		s := sendIntents()[1]
+		spoil(&s)
+		if _, err := decodeSend(sealedSend(&s)); err == nil {
+			t.Errorf("%s: it is read as a message", name)
+		}
+	}
+	s := sendIntents()[1]
+	sealed := sealedSend(&s)
+	sealed[1] |= 0x80
+	if _, err := decodeSend(seal(sealed[:len(sealed)-4], 0)); err == nil {
+		t.Error("an unknown flag is not seen")
+	}
+}
