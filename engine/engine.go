@@ -27,7 +27,7 @@ type Config struct {
 	Jitter     func(time.Duration) time.Duration // a random wait of at least nothing and less than the given one; nil: that one
 	Log        *slog.Logger
 	Notes      Notes          // of what is handled, for the process that comes after this one; nil: none
-	Room       func() error   // checked before each batch: an error says that the disk is nearly full; nil: not checked
+	Room       func() error   // checked before each run and batch: an error says that the disk of the state has too little room; nil: not checked
 	Progress   func(Progress) // told after each batch, from the flow's own goroutine; nil: nobody
 	Notify     func(Event)    // told what people may want to know, from many goroutines; it must not wait. nil: nobody
 	Beat       func()         // called each time the scheduler looks what is due; nil: nobody

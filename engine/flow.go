@@ -38,6 +38,9 @@ func LedgerName(flow string, mode rules.Mode) string {
 // can tell its summary.
 func (e *Engine) openRun(g *generation, flow *rules.Flow) (*run, error) {
 	r := e.newRun(g, flow)
+	if err := r.checkRoom(); err != nil {
+		return r, err
+	}
 	if err := r.openEnds(); err != nil {
 		return r, err
 	}

@@ -218,6 +218,8 @@ func (e *Engine) ended(f *scheduled, s Summary, waiting bool) {
 	}
 	interrupted := s.Limited && s.Err == nil && s.Paused == "" && !f.limited(&s)
 	switch {
+	case errors.Is(s.Err, ErrNoRoom):
+		f.Failing = s.Err // nothing was tried
 	case s.Err != nil:
 		f.Failures, f.Failing = f.Failures+1, s.Err
 	case !interrupted && !waiting:
@@ -280,6 +282,9 @@ func (e *Engine) nextDue(f *scheduled, now time.Time, interrupted bool) time.Tim
 	if f.asked || interrupted {
 		return now
 	}
+	if errors.Is(f.Failing, ErrNoRoom) {
+		return now.Add(firstRetry)
+	}
 	if f.Failures > 0 {
 		if e.waitsFor(f.flow) != nil {
 			return now // as soon as the system it waits for may be asked
@@ -317,8 +322,8 @@ func (e *Engine) tell(f *scheduled, s *Summary, waiting bool) {
 	log := e.Log.With("flow", f.Flow)
 	trouble := ""
 	switch {
-	case waiting && s.Err == nil || waitsForSystem(s.Err):
-		trouble = f.told // of the system it is told, once for all its flows
+	case waiting && s.Err == nil || waitsForSystem(s.Err) || errors.Is(s.Err, ErrNoRoom):
+		trouble = f.told // of the system, or the disk, it is told once for all flows
 	case s.Err != nil:
 		trouble = s.Err.Error()
 	}

@@ -23,6 +23,7 @@ func (d *deliverer) settlement(ctx context.Context, b *batch) (*Settlement, erro
 	exceptions := d.settleItems(b, s)
 	b.news = stoppedEvents(exceptions)
 	if exceptions = append(exceptions, b.retold...); len(exceptions) > 0 {
+		d.makeRoom()
 		if err := d.exceptions.Append(exceptions); err != nil {
 			return nil, fmt.Errorf("write %d exceptions of flow %s: %w: %w", len(exceptions), d.flow.Name, ErrStateUncertain, err)
 		}

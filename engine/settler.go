@@ -175,16 +175,6 @@ func (s *settler) keepAnswers() error {
 	return s.commit(settlement)
 }
 
-func (s *settler) checkRoom() error {
-	if s.room == nil {
-		return nil
-	}
-	if err := s.room(); err != nil {
-		return fmt.Errorf("flow %s: %w", s.flow.Name, err)
-	}
-	return nil
-}
-
 // announce passes on what was committed. It never waits: the channel holds as many
 // as may be open.
 func (s *settler) announce() {
@@ -244,6 +234,7 @@ func (s *settler) settle(done []*settling) error {
 // commit makes settlements durable, in one transaction. Any error is the end of the
 // process (R4): only a fresh look at the state can tell what it holds.
 func (r *run) commit(s ...*Settlement) error {
+	r.makeRoom()
 	if err := r.ledger.Settle(s...); err != nil {
 		return fmt.Errorf("settle flow %s: %w: %w", r.flow.Name, ErrStateUncertain, err)
 	}

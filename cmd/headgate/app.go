@@ -82,7 +82,7 @@ func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog
 		Log:    a.logger(set),
 	})
 	e.Open = a.opener(set, e.MayAsk)
-	e.Room = func() error { return a.roomOf(e.Ruleset()).check() }
+	e.Room = func() error { return a.roomOf(e.Ruleset()).begin() }
 	return e
 }
 
@@ -213,16 +213,23 @@ func (a *app) noted(e *engine.Engine, set *rules.Ruleset) (*notes.Notes, error) 
 	return n, nil
 }
 
-// writable opens state and exception log to be written.
+// writable opens state and exception log to be written. The ballast that a process
+// before this one left is given up where they would not find room.
 func (a *app) writable(ctx context.Context, set *rules.Ruleset) (*state.DB, *exceptions.Log, error) {
+	room := a.roomOf(set)
+	if full(room.begin()) {
+		if err := room.spare(); err != nil {
+			return nil, nil, noRoom(err)
+		}
+	}
 	db, err := a.sound(ctx, set)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, noRoom(err)
 	}
 	log, err := exceptions.Open(a.exceptionsDir(set))
 	if err != nil {
 		_ = db.Close()
-		return nil, nil, err
+		return nil, nil, noRoom(err)
 	}
 	return db, log, nil
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ type daemon struct {
 	alerts *alerts.Alerter
 	acts   *audit.Log
 	keeper *keeper
+	short  atomic.Pointer[error] // why the ballast cannot be made again, where that is for want of room
 }
 
 // daemon runs until ctx ends.
@@ -48,10 +50,18 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	db, log, err := a.writable(ctx, set)
+	db, log, err := a.writableInTime(ctx, set)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // it waited for room, and was asked to end
+	}
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if full(err) { // the process after this one needs it to begin
+			err = errors.Join(err, a.roomOf(set).giveUp())
+		}
+	}()
 	defer func() { err = errors.Join(err, log.Close(), db.Close()) }()
 	acts, err := audit.Open(a.statePath(set), time.Now)
 	if err != nil {
@@ -61,6 +71,8 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now(), acts: acts, keeper: a.keeper(set, db)}
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
+	d.engine.Room = func() error { return d.hasRoom((*room).begin) }
+	d.keeper.room = func() *room { return a.roomOf(d.engine.Ruleset()) }
 	noted, err := a.noted(d.engine, set)
 	if err != nil {
 		return err
@@ -205,6 +217,7 @@ func (d *daemon) serve(ctx context.Context, set *rules.Ruleset, db *state.DB) er
 		return errors.Join(err, listener.Close())
 	}
 	d.log.Info("headgate runs", "version", version(), "ruleset", set.Digest, "flows", len(set.Flows), "socket", socket)
+	_ = d.lookForRoom() // before a flow begins; keepRoom tells what it finds
 	err = d.runAll(ctx, d.service(db), listener)
 	d.log.Info("headgate ends", "after", time.Since(d.since).Round(time.Second).String())
 	return errors.Join(err, db.Announce(""))
@@ -228,7 +241,7 @@ func (d *daemon) runAll(ctx context.Context, service *control.Service, listener 
 		d.alerts.Run, d.reload.watch, d.report,
 		func(ctx context.Context) { d.reload.obey(ctx, hangups) },
 		func(ctx context.Context) { d.keeper.run(ctx, d.log, d.alerts.Note) },
-		d.keepBallast,
+		d.keepRoom,
 	} {
 		all.Go(func() error {
 			beside(ctx)
@@ -242,6 +255,7 @@ func (d *daemon) runAll(ctx context.Context, service *control.Service, listener 
 func (d *daemon) service(db *state.DB) *control.Service {
 	s := d.app.service(d.engine, db, d.acts)
 	s.Keeper = d.keeper
+	s.Room = func() error { return d.hasRoom((*room).check) }
 	s.Reload = func(ctx context.Context) error { return d.reload.look(ctx, true) }
 	s.Daemon = func() *control.Daemon {
 		told := &control.Daemon{Process: os.Getpid(), Since: d.since, Version: version(), Goroutines: runtime.NumGoroutine(), Descriptors: descriptors()}
@@ -253,25 +267,6 @@ func (d *daemon) service(db *state.DB) *control.Service {
 		return told
 	}
 	return s
-}
-
-// keepBallast gives the ballast up when the disk is full, whatever flows do, and makes
-// it again when there is room, until ctx ends.
-func (d *daemon) keepBallast(ctx context.Context) {
-	for told := false; ; {
-		room := d.app.roomOf(d.engine.Ruleset())
-		err := errors.Join(room.check(), room.keep())
-		if err != nil && !told {
-			d.log.Error("the disk of the state is full: flows stand still until there is room", "error", err)
-			d.alerts.Note(engine.Event{Kind: engine.EventState, Time: time.Now(), Sample: err.Error()})
-		} else if err == nil && told {
-			d.log.Info("the disk of the state has room again")
-		}
-		told = err != nil
-		if (clock{}).Sleep(ctx, reportEvery) != nil {
-			return
-		}
-	}
 }
 
 // descriptors is how many files, sockets and the like are open.

@@ -119,6 +119,7 @@ func (a *app) inside(ctx context.Context, set *rules.Ruleset, what access) (cont
 func (a *app) service(e *engine.Engine, s engine.State, kept control.Auditor) *control.Service {
 	return &control.Service{
 		Engine: e, State: s, Exceptions: a.exceptionsDir(e.Ruleset()), Acts: a.statePath(e.Ruleset()), Audit: kept, Now: time.Now,
+		Room: func() error { return a.roomOf(e.Ruleset()).check() }, Spare: func() error { return a.roomOf(e.Ruleset()).spare() },
 		Compile: compile, Secret: a.secret, Backups: func() string { return a.backupDir(e.Ruleset()) },
 		Other: func(set *rules.Ruleset) *engine.Engine { return a.engine(set, s, nil) },
 	}

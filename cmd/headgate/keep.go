@@ -19,7 +19,7 @@ import (
 type keeper struct {
 	db   *state.DB
 	dir  string // of the state
-	room func() error
+	room func() *room
 
 	mu     sync.Mutex // one backup at a time
 	into   string     // directory of the backups
@@ -29,7 +29,7 @@ type keeper struct {
 }
 
 func (a *app) keeper(set *rules.Ruleset, db *state.DB) *keeper {
-	k := &keeper{db: db, dir: a.statePath(set), room: a.roomOf(set).check}
+	k := &keeper{db: db, dir: a.statePath(set), room: func() *room { return a.roomOf(set) }}
 	k.apply(a.backupDir(set), set.Settings.Backup)
 	return k
 }
@@ -64,7 +64,7 @@ func (k *keeper) Backup(ctx context.Context, file string) (*control.Backup, erro
 }
 
 func (k *keeper) take(ctx context.Context, file string) (*control.Backup, error) {
-	if err := k.room(); err != nil {
+	if err := k.fits(filepath.Dir(file)); err != nil {
 		return nil, fmt.Errorf("back up the state: %w", err)
 	}
 	b := &control.Backup{}
@@ -82,10 +82,22 @@ func (k *keeper) take(ctx context.Context, file string) (*control.Backup, error)
 	return b, nil
 }
 
+// fits reports that a copy of the state in dir would leave flows too little room.
+func (k *keeper) fits(dir string) error {
+	info, err := os.Stat(filepath.Join(k.dir, state.FileName))
+	if err != nil {
+		return err
+	}
+	return k.room().fits(dir, info.Size())
+}
+
 // Check implements control.Keeper: the state itself is locked, so a copy is read.
 func (k *keeper) Check(ctx context.Context) (found *state.Checked, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.fits(k.dir); err != nil {
+		return nil, fmt.Errorf("check a copy of the state: %w", err)
+	}
 	copied := filepath.Join(k.dir, fmt.Sprintf("checked-%d.db", os.Getpid()))
 	_ = os.Remove(copied + ".new") // of a process with this number that died
 	if err := k.db.Backup(copied, func(path string) error {
@@ -144,9 +156,6 @@ func (k *keeper) tell() *control.State {
 	told := &control.State{Restored: k.db.RestoredAt(), Backup: k.db.Restored(), Last: k.last}
 	if k.failed != nil {
 		told.Failed = k.failed.Error()
-	}
-	if err := k.room(); err != nil {
-		told.Room = err.Error()
 	}
 	return told
 }

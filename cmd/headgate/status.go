@@ -41,6 +41,7 @@ func (a *app) printDaemon(p painter, s *control.Status, now time.Time) {
 	d := s.Daemon
 	if d == nil {
 		a.printf("no daemon runs; ruleset %s in %s\n", s.Ruleset, s.Dir)
+		a.printRoom(p, s)
 		return
 	}
 	a.printf("headgate %s, process %d, runs for %s; ruleset %s in %s", d.Version, d.Process, ago(now, d.Since), s.Ruleset, s.Dir)
@@ -52,6 +53,7 @@ func (a *app) printDaemon(p painter, s *control.Status, now time.Time) {
 		a.printf("%s for %s; the old rules go on running:\n", p.red(fmt.Sprintf("THE FILES ARE NOT WHAT RUNS: %s", counted(d.Failed.Mistakes, "mistake"))), ago(now, d.Failed.Since))
 		a.printMistakes(d.Failed)
 	}
+	a.printRoom(p, s)
 	if d.State != nil {
 		a.printState(p, d.State, now)
 	}
@@ -60,6 +62,13 @@ func (a *app) printDaemon(p painter, s *control.Status, now time.Time) {
 	}
 	for _, u := range d.Alerts {
 		a.printf("%s by %s for %s, %s wait: %s\n", p.red("ALERT "+u.Alert+" REACHES NOBODY"), u.Channel, ago(now, u.Since), counted(int(u.Waiting), "event"), oneLine(u.Why))
+	}
+}
+
+// printRoom says, once, why all flows stand still.
+func (a *app) printRoom(p painter, s *control.Status) {
+	if s.Room != "" {
+		a.printf("%s: %s\n", p.red("ALL FLOWS STAND STILL"), oneLine(s.Room))
 	}
 }
 
@@ -73,9 +82,6 @@ func (a *app) printState(p painter, s *control.State, now time.Time) {
 	}
 	if s.Failed != "" {
 		a.printf("%s: %s\n", p.red("THE STATE IS NOT BACKED UP"), oneLine(s.Failed))
-	}
-	if s.Room != "" {
-		a.printf("%s: %s\n", p.red("THE DISK IS FULL"), oneLine(s.Room))
 	}
 }
 
@@ -166,7 +172,11 @@ func (a *app) printFlowStatus(p painter, f *control.FlowStatus, now time.Time) {
 func stateText(p painter, f *control.FlowStatus, now time.Time) string {
 	text := f.State
 	if f.Waits != "" {
-		return p.red("WAITING for "+f.Waits) + " for " + ago(now, f.Since) + "; it goes on by itself"
+		text = p.red("WAITING for " + f.Waits)
+		if !f.Since.IsZero() {
+			text += " for " + ago(now, f.Since)
+		}
+		return text + "; it goes on by itself"
 	}
 	if !f.Since.IsZero() && f.State != "waiting" {
 		text += " for " + ago(now, f.Since)

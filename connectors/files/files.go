@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"headgate/connectors"
 )
 
@@ -105,6 +107,10 @@ func classify(op string, err error) error {
 		return &connectors.Error{Class: connectors.Broken, Op: op, Hint: "is the path right, and the share mounted?", Err: err}
 	case errors.Is(err, os.ErrPermission):
 		return &connectors.Error{Class: connectors.Broken, Op: op, Hint: "may the user headgate runs as read and write there?", Err: err}
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return &connectors.Error{Class: connectors.Down, Op: op, Hint: "make room there: nothing is lost, and the flow goes on by itself then", Err: err}
+	case errors.Is(err, unix.EROFS):
+		return &connectors.Error{Class: connectors.Down, Op: op, Hint: "mount it to be written: nothing is lost, and the flow goes on by itself then", Err: err}
 	}
 	return &connectors.Error{Class: connectors.Down, Op: op, Err: err}
 }

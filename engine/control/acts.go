@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -30,6 +31,11 @@ func acting[Q, A any](name string, f func(*Service, context.Context, engine.Acto
 		var named struct{ Flow, Why string }
 		if err := json.Unmarshal(body, &named); err != nil {
 			return nil, usage("read the request: %v", err)
+		}
+		if s.Spare != nil {
+			if err := s.Spare(); err != nil {
+				return nil, fmt.Errorf("%s: nothing was done, for it could not be kept: %w", name, err)
+			}
 		}
 		act := &audit.Act{Actor: actor, Act: name, Flow: named.Flow, Why: named.Why, Request: body}
 		if err := s.Audit.Begin(act); err != nil {

@@ -111,10 +111,10 @@ func (s *Service) checkState(d *Doctor) {
 	default:
 		d.well(name, "%s", dir)
 	}
-	if s.Engine.Room == nil {
+	if s.Room == nil {
 		return
 	}
-	if err := s.Engine.Room(); err != nil {
+	if err := s.Room(); err != nil {
 		d.ill("room", "make room: flows do not run meanwhile, and lose nothing", "%v", err)
 		return
 	}

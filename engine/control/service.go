@@ -36,6 +36,10 @@ type Service struct {
 	// Uncertain is told that nobody knows what the state holds: the process must end
 	// and read it again (R4). nil: it ends anyway.
 	Uncertain func(error)
+	// Room says why there is too little room for flows; nil: nobody looked.
+	Room func() error
+	// Spare says why not even an act can be kept: the disk is full to the brim.
+	Spare func() error
 	// Backups is the directory of the backups of the state.
 	Backups func() string
 	// Keeper copies the state; nil: it was opened to be read.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // Status is all flows on one screen.
 type Status struct {
 	Daemon  *Daemon      `json:"daemon"`            // null: none runs
+	Room    string       `json:"room,omitempty"`    // why there is none for the state: all flows stand still
 	Systems []System     `json:"systems,omitempty"` // those that are left alone for a while
 	Ruleset string       `json:"ruleset"`
 	Dir     string       `json:"dir"`
@@ -41,7 +43,6 @@ type State struct {
 	Backup   time.Time `json:"backup,omitzero"`   // when that was taken
 	Last     time.Time `json:"last,omitzero"`     // when the last backup was taken
 	Failed   string    `json:"failed,omitempty"`  // why the last try gave none
-	Room     string    `json:"room,omitempty"`    // what is wrong with the room on its disk
 }
 
 // Unheard is an alert that reaches nobody.
@@ -79,7 +80,7 @@ type FlowStatus struct {
 	To      string    `json:"to"`
 	Mode    string    `json:"mode"`
 	State   string    `json:"state"`               // running, waiting, failing, paused, idle (no daemon)
-	Waits   string    `json:"waits_for,omitempty"` // waiting for this system, which is left alone
+	Waits   string    `json:"waits_for,omitempty"` // waiting for this system, which is left alone, or for room
 	Why     string    `json:"why,omitempty"`
 	Hint    string    `json:"hint,omitempty"`
 	Since   time.Time `json:"since,omitzero"` // of the state, where that is known
@@ -119,6 +120,11 @@ func (s *Service) Status(context.Context, engine.Actor, *Nothing) (*Status, erro
 	status := &Status{Ruleset: set.Digest, Dir: set.Dir, Flows: make([]FlowStatus, 0, len(set.Flows))}
 	if s.Daemon != nil {
 		status.Daemon = s.Daemon()
+	}
+	if s.Room != nil {
+		if err := s.Room(); err != nil {
+			status.Room = err.Error()
+		}
 	}
 	for _, alone := range s.Engine.Systems() {
 		status.Systems = append(status.Systems, System{
@@ -254,6 +260,8 @@ func (f *FlowStatus) now(live *engine.FlowStatus) {
 	case live.Waits != nil:
 		f.State, f.Waits, f.Since, f.Due = "waiting", live.Waits.System, live.Waits.Since, live.Waits.Next
 		f.Why, f.Hint = live.Waits.Why.Error(), connectors.HintOf(live.Waits.Why)
+	case errors.Is(live.Failing, engine.ErrNoRoom):
+		f.State, f.Waits = "waiting", "room on the disk of the state"
 	case live.Failing != nil:
 		f.State, f.Since = "failing", live.Success
 	default:

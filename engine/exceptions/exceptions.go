@@ -15,6 +15,9 @@ import (
 // logName names the files of the log.
 const logName = "exceptions"
 
+// FileName is the name of the file that is appended to.
+const FileName = logName + ".jsonl"
+
 // Schema is the published JSON Schema of a line.
 //
 //go:embed schema.json

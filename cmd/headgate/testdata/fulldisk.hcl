@@ -30,6 +30,19 @@ connector "out" {
   }
 }
 
+connector "elsewhere" {
+  type = "files"
+  dir  = "../elsewhere"
+
+  resource "list" {
+    entity = entity.item
+    file   = "list-%Y%m%dT%H%M%S.csv"
+
+    csv {
+    }
+  }
+}
+
 entity "item" {
   key   = [sku]
   owner = connector.shop
@@ -47,4 +60,25 @@ flow "stock" {
   to    = connector.out.list
   mode  = live
   every = "1s"
+
+  batch {
+    size = 1000
+  }
+  guard {
+    rejects = "100%"
+  }
+}
+
+flow "copy" {
+  from  = connector.shop.stock
+  to    = connector.elsewhere.list
+  mode  = live
+  every = "1s"
+
+  batch {
+    size = 1000
+  }
+  guard {
+    rejects = "100%"
+  }
 }

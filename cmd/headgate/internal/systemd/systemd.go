@@ -39,6 +39,12 @@ func Reloading() error {
 // Status says in one line what the daemon does, as `systemctl status` shows it.
 func Status(text string) error { return notify("tell systemd the status", "STATUS="+line(text)) }
 
+// Waiting says what the daemon waits for before it is ready, and that it may take so
+// long until the next call.
+func Waiting(text string, d time.Duration) error {
+	return notify("tell systemd what headgate waits for", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()), "STATUS="+line(text))
+}
+
 // Stopping says that the daemon finishes its batches and leaves.
 func Stopping() error { return notify("tell systemd that headgate stops", daemon.SdNotifyStopping) }
 

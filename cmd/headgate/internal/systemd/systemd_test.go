@@ -46,6 +46,7 @@ func TestNotify(t *testing.T) {
 		"reloading": {Reloading, `RELOADING=1\nMONOTONIC_USEC=\d+`},
 		"stopping":  {Stopping, "STOPPING=1"},
 		"alive":     {Alive, "WATCHDOG=1"},
+		"waiting":   {func() error { return Waiting("for room", time.Minute) }, "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=for room"},
 		"status":    {func() error { return Status("shop.orders waits: zażółć") }, "STATUS=shop.orders waits: zażółć"},
 		"injection": {func() error { return Status("a\nMAINPID=1\r\x1b[31m\u202e\u2028b") }, "STATUS=a MAINPID=1  \\[31m  b"},
 		"not UTF-8": {func() error { return Status("a\xffb") }, "STATUS=a\uFFFDb"},
@@ -99,7 +100,7 @@ func TestNobodyListens(t *testing.T) {
 	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS"} {
 		t.Setenv(name, "")
 	}
-	for _, send := range []func() error{func() error { return Ready("") }, Reloading, Stopping, Alive, func() error { return Status("x") }} {
+	for _, send := range []func() error{func() error { return Ready("") }, Reloading, Stopping, Alive, func() error { return Status("x") }, func() error { return Waiting("x", time.Second) }} {
 		if err := send(); err != nil {
 			t.Error(err)
 		}
