@@ -64,6 +64,9 @@ type Summary struct {
 	Counts Counts
 	Asked  int64 // of Unchanged: found equal in the destination; the others were settled before
 	Stops  []StopCount
+	// Tripped is what the batch would have stopped that the guard stopped: nothing of it
+	// is settled, and it is in no count.
+	Tripped []StopCount
 	// Conflicts are records of which another system had changed what it does not own.
 	Conflicts int64
 	Warned    int64 // records that passed with a warning

@@ -55,7 +55,7 @@ func (e *Engine) newRun(g *generation, flow *rules.Flow) *run {
 		inflight: &lane{
 			inflight: e.inflight, from: resourceName(flow.From), to: resourceName(flow.To), alone: flow.From.Entity.Match != nil,
 		},
-		stops: make(map[stopKey]*StopCount),
+		stops: make(stops), tripped: make(stops),
 		began: stopwatch{e.Clock, e.Clock.Now()},
 		summary: Summary{
 			Flow: flow.Name, Entity: flow.From.Entity.Name, Mode: flow.Mode,

@@ -196,7 +196,8 @@ type run struct {
 	care      care
 	inflight  *lane
 	summary   Summary
-	stops     map[stopKey]*StopCount
+	stops     stops // of what was settled
+	tripped   stops // of the batch that the guard stopped
 	began     stopwatch
 }
 
@@ -316,15 +317,7 @@ func (r *run) finish(err error) {
 	r.engine.release(r, err == nil && r.header.Paused == "")
 	s.Elapsed = r.began.elapsed()
 	s.Paused, s.Pause = r.header.Paused, r.header.Pause
-	for _, stop := range r.stops {
-		s.Stops = append(s.Stops, *stop)
-	}
-	slices.SortFunc(s.Stops, func(a, b StopCount) int {
-		if a.Count != b.Count {
-			return int(b.Count - a.Count)
-		}
-		return compareText(a.Rule+a.Code+a.Field, b.Rule+b.Code+b.Field)
-	})
+	s.Stops, s.Tripped = r.stops.sorted(), r.tripped.sorted()
 	if r.ledger != nil {
 		r.countOpen(s)
 		s.sortAgain()

@@ -311,7 +311,7 @@ func (r *run) observe(b *batch) {
 			r.summary.Warned++
 		}
 		if it.outcome.Open() {
-			r.countStop(it)
+			r.stops.count(it)
 		}
 		if r.observer != nil {
 			r.observer(b, it)
@@ -319,13 +319,43 @@ func (r *run) observe(b *batch) {
 	}
 }
 
-func (r *run) countStop(it *item) {
+// observeTripped counts what the batch that the guard stopped would have stopped:
+// nothing of it is settled, and it is told apart from what is.
+func (r *run) observeTripped(b *batch) {
+	for i := range b.items {
+		if b.items[i].outcome.Open() {
+			r.tripped.count(&b.items[i])
+		}
+		if r.observer != nil {
+			r.observer(b, &b.items[i])
+		}
+	}
+}
+
+// stops counts what was stopped, by reason.
+type stops map[stopKey]*StopCount
+
+func (s stops) count(it *item) {
 	reason := it.reason()
 	key := stopKey{it.outcome, reason.Code, reason.Rule, reason.Field}
-	if r.stops[key] == nil {
-		r.stops[key] = &StopCount{Outcome: it.outcome, Code: reason.Code, Rule: reason.Rule, Field: reason.Field, Sample: reason.Message}
+	if s[key] == nil {
+		s[key] = &StopCount{Outcome: it.outcome, Code: reason.Code, Rule: reason.Rule, Field: reason.Field, Sample: reason.Message}
 	}
-	r.stops[key].Count++
+	s[key].Count++
+}
+
+// sorted returns the counts, the greatest first.
+func (s stops) sorted() (all []StopCount) {
+	for _, stop := range s {
+		all = append(all, *stop)
+	}
+	slices.SortFunc(all, func(a, b StopCount) int {
+		if a.Count != b.Count {
+			return int(b.Count - a.Count)
+		}
+		return compareText(a.Rule+a.Code+a.Field, b.Rule+b.Code+b.Field)
+	})
+	return all
 }
 
 // reason is the first of the worst failures.

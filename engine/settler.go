@@ -289,7 +289,7 @@ func (s *settler) end(ctx context.Context) error {
 	case s.failure != nil:
 		return s.failure
 	case s.tripped != nil: // nothing of that batch becomes durable
-		s.observe(s.tripped)
+		s.observeTripped(s.tripped)
 		if s.tripped.vanishing { // the source was read to its end: the run after the pause reads all of it anew
 			s.header.Ended = true
 		}

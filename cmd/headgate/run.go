@@ -142,14 +142,18 @@ func (a *app) printSummary(s *engine.Summary) {
 		a.printf("  %s\n", p.yellow("observe: judged everything, wrote nothing; outcomes are what a live run would do"))
 	}
 	a.printCounts(s)
-	for _, stop := range s.Stops {
+	a.printStops(p, s.Stops)
+	a.printEnd(p, s)
+}
+
+func (a *app) printStops(p painter, stops []engine.StopCount) {
+	for _, stop := range stops {
 		name := stop.Rule
 		if name == "" {
 			name = strings.TrimSpace(stop.Code + " " + stop.Field)
 		}
 		a.printf("    %s %s  %s\n", mark(p, stop.Outcome), pad(fmt.Sprintf("%d × %s", stop.Count, name), 30), oneLine(stop.Sample))
 	}
-	a.printEnd(p, s)
 }
 
 func (a *app) printCounts(s *engine.Summary) {
@@ -184,6 +188,10 @@ func (a *app) printEnd(p painter, s *engine.Summary) {
 	}
 	if s.Paused != "" {
 		a.printf("  %s %s\n", p.red("PAUSED:"), oneLine(s.Paused))
+		if len(s.Tripped) > 0 {
+			a.printf("    nothing of the batch that tripped it is settled or counted above; it would have stopped:\n")
+			a.printStops(p, s.Tripped)
+		}
 		switch s.Pause {
 		case engine.PausedByIdentity:
 			a.printf("    %s\n", engine.IdentityHint(s.Flow))
