@@ -127,11 +127,17 @@ type process struct {
 	told  *bytes.Buffer
 }
 
+// prepare makes a process that is not started.
+func (o *operator) prepare(args ...string) *process {
+	p := &process{Cmd: o.command(args...), ended: make(chan struct{}), told: &bytes.Buffer{}}
+	p.Stdout, p.Stderr = p.told, p.told
+	return p
+}
+
 // start starts headgate. It is killed, if it has not ended, when the test ends.
 func (o *operator) start(args ...string) *process {
 	o.Helper()
-	p := &process{Cmd: o.command(args...), ended: make(chan struct{}), told: &bytes.Buffer{}}
-	p.Stdout, p.Stderr = p.told, p.told
+	p := o.prepare(args...)
 	o.must(p.Start())
 	go func() {
 		p.code = exitCode(p.Wait())

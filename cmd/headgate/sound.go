@@ -48,46 +48,98 @@ const (
 )
 
 // checkFile reads a state file in a child process. That it is damaged is an error that
-// wraps state.ErrDamaged, and so is a child that fell over it or did not end.
+// wraps state.ErrDamaged, and so is a child that fell over what it read, or read for
+// ever. A child that came to no answer for another reason is errUnchecked.
 func checkFile(ctx context.Context, path string) (*state.Checked, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkLeast+time.Duration(info.Size()>>20)*checkAMiB)
-	defer cancel()
-	return checkBy(ctx, path, exec.CommandContext(ctx, "/proc/self/exe", checkVerb, path))
+	return checkBy(ctx, path, checkLeast+time.Duration(info.Size()>>20)*checkAMiB, exec.Command("/proc/self/exe", checkVerb, path))
 }
 
-func checkBy(ctx context.Context, path string, c *exec.Cmd) (*state.Checked, error) {
-	c.Args[0] = "headgate"
+// errUnchecked says that a state was not checked: nobody knows whether it is damaged,
+// and it is neither used nor replaced.
+var errUnchecked = errors.New("the state could not be checked, and nothing was changed")
+
+func checkBy(ctx context.Context, path string, within time.Duration, c *exec.Cmd) (*state.Checked, error) {
 	var out, told bytes.Buffer
-	c.Stdout, c.Stderr, c.WaitDelay = &out, &told, checkOutput
-	// A check does not outlive who asked for it, however that ends. The signal is sent
-	// when the thread ends that started the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	err := c.Run()
-	words, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(told.String()), "headgate: "), "\n")
-	switch code := c.ProcessState; {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return nil, ctx.Err()
+	c.Args[0], c.Stdout, c.Stderr, c.WaitDelay = "headgate", &out, &told, checkOutput
+	code, err := ends(ctx, within, c)
+	words := ""
+	if code != nil {
+		words, _, _ = strings.Cut(strings.TrimPrefix(strings.TrimSpace(told.String()), "headgate: "), "\n")
+	}
+	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%w: the check of %s did not come to its end", state.ErrDamaged, path)
+		return nil, ctx.Err()
+	case errors.Is(err, errTooLong) && code != nil && code.UserTime()+code.SystemTime() > within/10:
+		return nil, fmt.Errorf("%w: the check of %s read on and on, and was ended after %s", state.ErrDamaged, path, within)
+	case errors.Is(err, errTooLong):
+		return nil, fmt.Errorf("%w: the check of %s waited for its disk for %s: look at the kernel's log, mend the disk, then start again", errUnchecked, path, within)
+	case code == nil:
+		return nil, fmt.Errorf("%w: start the check of %s: %w", errUnchecked, path, err)
 	case err == nil:
 		found := &state.Checked{}
-		return found, json.Unmarshal(out.Bytes(), found)
-	case code == nil:
-		return nil, fmt.Errorf("start the check of %s: %w", path, err)
+		if err := json.Unmarshal(out.Bytes(), found); err != nil {
+			return nil, fmt.Errorf("%w: the check of %s says %.100q: is the binary of headgate whole?", errUnchecked, path, out.String())
+		}
+		return found, nil
 	case code.ExitCode() == exitUnreachable:
 		return nil, fmt.Errorf("%w: %s", state.ErrHeld, words)
 	case code.ExitCode() == exitFailed:
 		return nil, errors.New(words)
 	case code.ExitCode() == exitFindings:
 		return nil, fmt.Errorf("%w: %s", state.ErrDamaged, strings.TrimPrefix(words, state.ErrDamaged.Error()+": "))
+	case fellOver(code, words):
+		return nil, fmt.Errorf("%w: the check fell over %s (%w): %s", state.ErrDamaged, path, err, words)
 	}
-	return nil, fmt.Errorf("%w: the check fell over %s (%w): %s", state.ErrDamaged, path, err, words)
+	return nil, fmt.Errorf("%w: the check of %s was ended (%w) %s: if the kernel's log says that memory ran out, give headgate more; then start again", errUnchecked, path, err, words)
+}
+
+// fellOver reports whether a check died of what it read: of a page that is not there,
+// or that leads round in circles. Neither the want of memory nor a kill is that.
+func fellOver(code *os.ProcessState, words string) bool {
+	const crashed = 2 // a Go process that panics, or meets a fault it cannot handle
+	status, ok := code.Sys().(syscall.WaitStatus)
+	fault := ok && status.Signaled() && (status.Signal() == syscall.SIGBUS || status.Signal() == syscall.SIGSEGV)
+	return fault || code.ExitCode() == crashed && !strings.Contains(words, "memory")
+}
+
+var errTooLong = errors.New("it did not come to its end")
+
+// ends runs a command to its end, which comes within a time. One that cannot even be
+// killed, since it waits for a disk, is left alone, and is nil.
+func ends(ctx context.Context, within time.Duration, c *exec.Cmd) (*os.ProcessState, error) {
+	// A check does not outlive who asked for it, however that ends. The signal is sent
+	// when the thread ends that started the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	limit := time.NewTimer(within)
+	defer limit.Stop()
+	why := errTooLong
+	select {
+	case err := <-ended:
+		return c.ProcessState, err
+	case <-limit.C:
+	case <-ctx.Done():
+		why = ctx.Err()
+	}
+	_ = c.Process.Kill() // it may have ended by itself
+	patience := time.NewTimer(checkOutput)
+	defer patience.Stop()
+	select {
+	case <-ended:
+		return c.ProcessState, why
+	case <-patience.C:
+		return nil, why
+	}
 }
 
 // sound opens the state of a ruleset to be written. After a stop that was not clean it
@@ -138,7 +190,11 @@ func (a *app) replace(ctx context.Context, set *rules.Ruleset, damage error) err
 		return errors.Join(damage, err)
 	}
 	for _, backup := range backups {
-		if _, err := checkFile(ctx, backup); err != nil {
+		_, err := checkFile(ctx, backup)
+		if errors.Is(err, errUnchecked) {
+			return errors.Join(damage, err) // it may be the best there is
+		}
+		if err != nil {
 			log.Error("a backup is not good", "backup", backup, "error", err)
 			continue
 		}
