@@ -55,7 +55,7 @@ simulate:
 # ever; and each system call that the real process makes to files.
 faults:
 	HEADGATE_TEST_FAULTS=all go test -pgo=off ./engine/simulation -run '^TestFaults$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
-	HEADGATE_TEST_FAULTS=all go test -pgo=off ./cmd/headgate -run '^TestCallFaults$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
+	HEADGATE_TEST_FAULTS=all go test -pgo=off ./cmd/headgate -run '^TestFaultyCalls$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
 
 # The engine with one of its rules broken, each caught; VARIANT=… is one of them.
 variants:

@@ -151,10 +151,10 @@ func (s *callSite) judge() {
 	}
 }
 
-// TestCallFaults lets each call that headgate makes to a file of its own or of a
+// TestFaultyCalls lets each call that headgate makes to a file of its own or of a
 // destination fail, in the real process: at its first use, its second and so on; once,
 // from then on, and half done.
-func TestCallFaults(t *testing.T) {
+func TestFaultyCalls(t *testing.T) {
 	t.Parallel()
 	clean := newCallSite(t)
 	clean.story()

@@ -24,6 +24,7 @@ var gatedCalls = map[uint32]string{
 	unix.SYS_OPENAT: "open", unix.SYS_WRITE: "write", unix.SYS_PWRITE64: "write",
 	unix.SYS_FSYNC: "sync", unix.SYS_FDATASYNC: "sync", unix.SYS_FTRUNCATE: "cut", unix.SYS_CLOSE: "close",
 	unix.SYS_RENAMEAT: "rename", unix.SYS_RENAMEAT2: "rename", unix.SYS_LINKAT: "link", unix.SYS_UNLINKAT: "remove", unix.SYS_MKDIRAT: "mkdir",
+	unix.SYS_FALLOCATE: "reserve",
 }
 
 // handOver has all further calls of this process, and of those it starts, ask the test.

@@ -51,6 +51,8 @@ flow "list" {
   to   = connector.out.list
   mode = live
 
+  every = "1s"
+
   guard {
     rejects = "100%"
   }
