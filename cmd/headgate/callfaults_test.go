@@ -34,6 +34,7 @@ const (
 	callOnce    callFault = "once"
 	callForever callFault = "for ever"
 	callTorn    callFault = "half done"
+	callUnheard callFault = "done"
 )
 
 func newCallSite(t *testing.T) *callSite {
@@ -88,7 +89,7 @@ func (s *callSite) decide(_ int, call string) verdict {
 		return verdict{half: true}
 	}
 	s.torn = false
-	return verdict{errno: errno}
+	return verdict{errno: errno, done: s.how == callUnheard}
 }
 
 // runs runs headgate to its end with its calls handed over. Whatever fails, it ends
@@ -153,7 +154,7 @@ func (s *callSite) judge() {
 
 // TestFaultyCalls lets each call that headgate makes to a file of its own or of a
 // destination fail, in the real process: at its first use, its second and so on; once,
-// from then on, and half done.
+// from then on, half done, and done all the same.
 func TestFaultyCalls(t *testing.T) {
 	t.Parallel()
 	clean := newCallSite(t)
@@ -171,8 +172,9 @@ func TestFaultyCalls(t *testing.T) {
 		for _, call := range slices.Sorted(maps.Keys(clean.calls)) {
 			tried[call] = make(map[callFault]int)
 			for n := range clean.calls[call] {
-				for _, how := range []callFault{callOnce, callForever, callTorn} {
-					if at++; at%every > 0 || how == callTorn && !strings.HasPrefix(call, "write ") {
+				for _, how := range []callFault{callOnce, callForever, callTorn, callUnheard} {
+					verb, _, _ := strings.Cut(call, " ")
+					if at++; at%every > 0 || how == callTorn && verb != "write" || how == callUnheard && !changesNames(verb) {
 						continue
 					}
 					t.Run(fmt.Sprintf("%s %d %s", call, n+1, how), func(t *testing.T) {
@@ -192,6 +194,6 @@ func TestFaultyCalls(t *testing.T) {
 		}
 	})
 	for _, call := range slices.Sorted(maps.Keys(tried)) {
-		t.Logf("%-45s %3d uses: failed %d once, %d for ever, %d half done", call, clean.calls[call], tried[call][callOnce], tried[call][callForever], tried[call][callTorn])
+		t.Logf("%-45s %3d uses: failed %d once, %d for ever, %d half done, %d though done", call, clean.calls[call], tried[call][callOnce], tried[call][callForever], tried[call][callTorn], tried[call][callUnheard])
 	}
 }
