@@ -82,7 +82,7 @@ func (a *app) engine(set *rules.Ruleset, s engine.State, log engine.ExceptionLog
 		Log:    a.logger(set),
 	})
 	e.Open = a.opener(set, e.MayAsk)
-	e.Room = func() error { return a.roomOf(e.Ruleset()).begin() }
+	e.Room = lately(func() error { return a.roomOf(e.Ruleset()).begin() })
 	return e
 }
 

@@ -71,7 +71,7 @@ func (a *app) daemon(ctx context.Context) (err error) {
 	d := &daemon{app: a, engine: a.engine(set, db, log), since: time.Now(), acts: acts, keeper: a.keeper(set, db)}
 	defer func() { err = errors.Join(err, d.engine.Close()) }()
 	d.log = d.engine.Log
-	d.engine.Room = func() error { return d.hasRoom((*room).begin) }
+	d.engine.Room = lately(func() error { return d.hasRoom((*room).begin) })
 	d.keeper.room = func() *room { return a.roomOf(d.engine.Ruleset()) }
 	noted, err := a.noted(d.engine, set)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -63,6 +65,26 @@ func (r *room) begin() error {
 	return err
 }
 
+// lately looks at most once in a while for as long as all is well: small batches ask
+// hundreds of times a second.
+func lately(look func() error) func() error {
+	const fresh = 10 * time.Millisecond // no disk loses four times the ballast meanwhile
+	var mu sync.Mutex
+	var well time.Time
+	return func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(well) < fresh {
+			return nil
+		}
+		err := look()
+		if err == nil {
+			well = time.Now()
+		}
+		return err
+	}
+}
+
 func (r *room) has(least int64) error {
 	for _, dir := range r.dirs {
 		if err := roomIn(dir, least); err != nil {
@@ -81,7 +103,7 @@ func (r *room) has(least int64) error {
 }
 
 func errReadOnlyDisk(dir string) error {
-	return fmt.Errorf("the disk of %s may only be read: the kernel's log says why: mount it to be written", dir)
+	return fmt.Errorf("the disk of %s may only be read: the kernel's log says why: mount it to be written", whole(dir))
 }
 
 // errFull is in every error that says that there is too little room.
@@ -98,19 +120,24 @@ func roomIn(dir string, least int64) error {
 	} else if err != nil {
 		return fmt.Errorf("ask how much room is left in %s: %w", dir, err)
 	}
-	if whole, err := filepath.Abs(dir); err == nil {
-		dir = whole
-	}
 	free := int64(disk.Bavail) * disk.Bsize
 	switch {
 	case disk.Flags&unix.ST_RDONLY != 0:
 		return errReadOnlyDisk(dir)
 	case free < least:
-		return fmt.Errorf("the disk of %s is full: %s of %s free, %s needed: %w", dir, bytesText(free), bytesText(int64(disk.Blocks)*disk.Bsize), bytesText(least), errFull)
+		return fmt.Errorf("the disk of %s is full: %s of %s free, %s needed: %w", whole(dir), bytesText(free), bytesText(int64(disk.Blocks)*disk.Bsize), bytesText(least), errFull)
 	case disk.Files > 0 && disk.Ffree < leastFiles:
-		return fmt.Errorf("the disk of %s holds as many files as it can (df -i): %w", dir, errFull)
+		return fmt.Errorf("the disk of %s holds as many files as it can (df -i): %w", whole(dir), errFull)
 	}
 	return nil
+}
+
+// whole is the whole path of a directory, as people need it.
+func whole(dir string) string {
+	if path, err := filepath.Abs(dir); err == nil {
+		return path
+	}
+	return dir
 }
 
 // fits reports that a file of so many bytes in dir would not leave the room that
