@@ -381,3 +381,35 @@ func TestMessagesInFlight(t *testing.T) {
 		t.Errorf("%d at a time, %d rows", most.Load(), d.sales.Len())
 	}
 }
+
+// TestBurstOfFailures: that all messages on their way fail at once is one failure of
+// the system, not as many: each is sent again, and nobody leaves it alone.
+func TestBurstOfFailures(t *testing.T) {
+	t.Parallel()
+	d := newAPI(t, apis["window"], rulesetText{size: 1, batch: "in_flight = 8"})
+	for i := range 20 {
+		d.order(fmt.Sprintf("N%02d", i), 1)
+	}
+	var waits atomic.Int32
+	all := make(chan struct{})
+	d.jitter = func(time.Duration) time.Duration { // asked for before a message is sent again
+		switch n := waits.Add(1); {
+		case n == 8:
+			close(all)
+		case n < 8: // all have failed before one is answered
+			select {
+			case <-all:
+			case <-time.After(time.Minute):
+				t.Error("no eight messages failed at a time")
+			}
+		}
+		return 0
+	}
+	d.sales.API.Fail = func(s memory.Send) *memory.Fault {
+		if s.N > 8 {
+			return nil
+		}
+		return &memory.Fault{Status: connectors.Untried, Err: &connectors.Error{Class: connectors.Down, Op: "send", Err: errReset}}
+	}
+	d.want("run", d.run(), "20 created")
+}

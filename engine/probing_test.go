@@ -16,7 +16,7 @@ func probed(t *testing.T) (s *system, a, b *run, now time.Time) {
 	s = &system{name: "erp", attempts: 2}
 	a, b = &run{flow: &rules.Flow{Name: "a"}}, &run{flow: &rules.Flow{Name: "b"}}
 	for want := range 2 {
-		if changed := s.answered(a, true, errors.New("reset"), now, whole); changed != change(want) {
+		if changed := s.answered(&asking{run: a, effect: true}, errors.New("reset"), now, whole); changed != change(want) {
 			t.Fatalf("failure %d: %d", want+1, changed)
 		}
 	}
@@ -46,10 +46,10 @@ func TestProbeIsOneEffect(t *testing.T) {
 	if second.busy == nil {
 		t.Fatalf("another effect of the run: %+v", second)
 	}
-	if s.answered(a, false, nil, now, whole) != nothing || s.alone() == nil {
+	if s.answered(&asking{run: a, effect: false}, nil, now, whole) != nothing || s.alone() == nil {
 		t.Error("an answer to a question shows that effects are taken")
 	}
-	if s.answered(a, true, nil, now, whole) != isWell || s.alone() != nil {
+	if s.answered(&asking{run: a, effect: true}, nil, now, whole) != isWell || s.alone() != nil {
 		t.Error("an effect that is taken shows nothing")
 	}
 	<-second.busy
@@ -64,7 +64,7 @@ func TestProbeFails(t *testing.T) {
 	s, a, b, now := probed(t)
 	s.admit(a, true, now)
 	second := s.admit(a, true, now)
-	if s.answered(a, true, errors.New("reset"), now, whole) != nothing {
+	if s.answered(&asking{run: a, effect: true}, errors.New("reset"), now, whole) != nothing {
 		t.Error("that it is still down is told again")
 	}
 	<-second.busy
@@ -93,4 +93,52 @@ func TestProbeEnds(t *testing.T) {
 	if s.release(a, true) != isWell || s.alone() != nil {
 		t.Error("what failed is gone, and the system is not well")
 	}
+}
+
+// TestOneHiccupOfMany: what fails of several questions that are asked at the same time
+// counts once: a system is left alone when one of them has failed as often as its
+// attempts say, or others have, one behind the other in time.
+func TestOneHiccupOfMany(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	reset := errors.New("reset")
+	open := func() (*system, []*asking) {
+		s := &system{name: "erp", attempts: 3, backoff: time.Second}
+		r := &run{flow: &rules.Flow{Name: "a"}}
+		questions := make([]*asking, 8)
+		for i := range questions {
+			questions[i] = &asking{run: r, effect: true}
+		}
+		return s, questions
+	}
+	t.Run("again and again", func(t *testing.T) {
+		s, questions := open()
+		for round := range 3 {
+			for i, q := range questions {
+				changed := s.answered(q, reset, now.Add(time.Duration(round)*100*time.Millisecond), whole)
+				if (changed == wentDown) != (round == 2 && i == 0) {
+					t.Errorf("failure %d of question %d: %d", round+1, i, changed)
+				}
+			}
+		}
+	})
+	t.Run("well between", func(t *testing.T) {
+		s, questions := open()
+		for range 3 {
+			for _, q := range questions[1:] {
+				if s.answered(q, reset, now, whole) != nothing {
+					t.Error("it is left alone, though it answers between")
+				}
+			}
+			s.answered(questions[0], nil, now, whole)
+		}
+	})
+	t.Run("one behind the other", func(t *testing.T) {
+		s, questions := open()
+		for i, q := range questions[:3] {
+			if changed := s.answered(q, reset, now.Add(time.Duration(i)*time.Second), whole); (changed == wentDown) != (i == 2) {
+				t.Errorf("failure %d: %d", i+1, changed)
+			}
+		}
+	})
 }

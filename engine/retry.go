@@ -58,10 +58,10 @@ func (r *run) retryListing(ctx context.Context, resource *rules.Resource, f func
 // question is one question to a system, however often it is asked.
 type question struct {
 	*run
+	asking
 	resource *rules.Resource
 	system   *system
 	policy   rules.Retry
-	effect   bool
 	listing  bool // only that it fails is an answer
 	began    time.Time
 	last     error // what the last attempt failed with
@@ -69,7 +69,7 @@ type question struct {
 
 func (r *run) question(resource *rules.Resource, effect bool) *question {
 	c := resource.Connector
-	return &question{run: r, resource: resource, system: r.engine.system(c), policy: c.Retry, effect: effect, began: r.now()}
+	return &question{run: r, resource: resource, asking: asking{run: r, effect: effect}, system: r.engine.system(c), policy: c.Retry, began: r.now()}
 }
 
 func (q *question) ask(ctx context.Context, f func() error) error {
@@ -146,7 +146,7 @@ func (q *question) note(ctx context.Context, err error) *SystemStatus {
 	if q.last = err; q.listing && err == nil {
 		return nil
 	}
-	changed := q.system.answered(q.run, q.effect, err, q.now(), q.engine.jitter)
+	changed := q.system.answered(&q.asking, err, q.now(), q.engine.jitter)
 	q.engine.tellSystem(q.system, changed)
 	return q.system.alone()
 }

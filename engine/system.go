@@ -23,17 +23,20 @@ const (
 )
 
 // system is how a connector does, whichever flows ask it. It is the breaker between
-// them: what fails as often in a row as the connector's attempts say, or lets nobody
-// in, is left alone. Then one run at a time may probe it, and an answer lets all in.
+// them: what fails as often in a row as the connector's attempts say, one behind the
+// other in time, or lets nobody in, is left alone. Then one run at a time may probe it, and an answer lets all in.
 // It outlives runs and reloads, as long as the connector is declared alike.
 type system struct {
 	name     string
 	attempts int
+	backoff  time.Duration               // within it, failures of several questions are one
 	failures map[string]connectors.Class // by code, where another than the connector says
 	keep     func(quiet time.Time)       // for the next process
 
 	mu     sync.Mutex
-	row    int           // questions that failed, one behind the other
+	row    int           // failures, one behind the other in time
+	last   time.Time     // when the last of them was counted
+	wells  uint64        // how often it answered well behind a failure
 	quiet  time.Time     // it asked to be left alone until then
 	since  time.Time     // it is left alone since then; zero: it is not
 	rests  int           // it was found down so often since it was well
@@ -63,7 +66,7 @@ func (e *Engine) system(c *rules.Connector) *system {
 	if s := e.systems.all[handle(c)]; s != nil {
 		return s
 	}
-	s := &system{name: c.Name, attempts: c.Retry.Attempts, failures: make(map[string]connectors.Class, len(c.Failures))}
+	s := &system{name: c.Name, attempts: c.Retry.Attempts, backoff: c.Retry.Backoff, failures: make(map[string]connectors.Class, len(c.Failures))}
 	for code, name := range c.Failures {
 		s.failures[code], _ = connectors.ClassNamed(name) // load checked it
 	}
@@ -232,22 +235,31 @@ const (
 	isWell
 )
 
-// answered takes note of what came of a question of r.
-func (s *system) answered(r *run, effect bool, err error, now time.Time, rest func(time.Duration) time.Duration) change {
+// asking is a question as its system sees it.
+type asking struct {
+	run      *run
+	effect   bool
+	failures int    // of this question in a row
+	since    uint64 // system.wells then
+}
+
+// answered takes note of what came of a question.
+func (s *system) answered(a *asking, err error, now time.Time, rest func(time.Duration) time.Duration) change {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	r, effect := a.run, a.effect
 	class := connectors.ClassOf(err)
 	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Code == codeQuiet {
 		return nothing
 	}
 	if err == nil || class == connectors.Broken {
-		s.row = 0
+		s.row, s.last, s.wells = 0, time.Time{}, s.wells+1
 		if s.probe == r && !s.since.IsZero() && (err != nil || effect || !s.effect) {
 			return s.close()
 		}
 		return nothing
 	}
-	s.row++
+	s.failed(a, now)
 	if after := connectors.AfterOf(err); after > 0 {
 		s.quiet = later(s.quiet, now.Add(min(after, longestQuiet)))
 		s.keep(s.quiet)
@@ -258,6 +270,19 @@ func (s *system) answered(r *run, effect bool, err error, now time.Time, rest fu
 	}
 	s.by = r.flow.Name
 	return s.open(effect, err, now, rest)
+}
+
+// failed counts a failure: of several questions that are asked at the same time, one
+// hiccup of the system is one, however many it hits. s is locked.
+func (s *system) failed(a *asking, now time.Time) {
+	if a.since != s.wells {
+		a.failures, a.since = 0, s.wells
+	}
+	a.failures++
+	if s.last.IsZero() || now.Sub(s.last) >= s.backoff {
+		s.row, s.last = s.row+1, now
+	}
+	s.row = max(s.row, a.failures)
 }
 
 // rest lets the system alone until the time it asked for: nobody waits so long for an answer.
@@ -296,7 +321,7 @@ func (s *system) open(effect bool, err error, now time.Time, rest func(time.Dura
 // close lets all in again. s is locked.
 func (s *system) close() change {
 	s.free()
-	s.since, s.next, s.probe, s.rests, s.row, s.why = time.Time{}, time.Time{}, nil, 0, 0, nil
+	s.since, s.next, s.probe, s.rests, s.row, s.last, s.why = time.Time{}, time.Time{}, nil, 0, 0, time.Time{}, nil
 	return isWell
 }
 

@@ -29,7 +29,7 @@ func TestQuietOfTheNextProcess(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{time.Hour: time.Hour, 100 * 365 * longestQuiet: longestQuiet} {
 		notes := kept{}
 		busy := &connectors.Error{Class: connectors.Down, After: asked, Err: errors.New("429")}
-		New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).answered(&run{flow: &rules.Flow{}}, false, busy, now, whole)
+		New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).answered(&asking{run: &run{flow: &rules.Flow{}}}, busy, now, whole)
 		if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).quietUntil(); got != now.Add(want) {
 			t.Errorf("it asked for %s: the next process waits for %s", asked, got.Sub(now))
 		}
