@@ -20,6 +20,10 @@ type Auditor interface {
 
 var errReadOnly = &Error{Message: "the state was opened to be read: nothing can be changed through this door"}
 
+// maxAct is how long the request of an act may be, in bytes: it is kept, and its
+// reason once more, in one line of the log, escaped, and has to be read from there.
+const maxAct = 2 << 20
+
 // acting makes a verb of a method that changes something: who asked for it, when,
 // why and what is on disk before it takes effect, and what came of it behind it.
 func acting[Q, A any](name string, f func(*Service, context.Context, engine.Actor, *Q) (*A, error)) verb {
@@ -27,6 +31,9 @@ func acting[Q, A any](name string, f func(*Service, context.Context, engine.Acto
 	return func(s *Service, ctx context.Context, actor engine.Actor, body []byte) (any, error) {
 		if s.Audit == nil {
 			return nil, errReadOnly
+		}
+		if len(body) > maxAct {
+			return nil, usage("the request has %d bytes: what is kept of an act has %d at most", len(body), maxAct)
 		}
 		var named struct{ Flow, Why string }
 		if err := json.Unmarshal(body, &named); err != nil {

@@ -75,6 +75,35 @@ func TestUnwrittenActs(t *testing.T) {
 	}
 }
 
+// TestLongActs: the longest act that is taken can be read from the log of them.
+func TestLongActs(t *testing.T) {
+	t.Parallel()
+	s, dir := fuzzed(t), t.TempDir()
+	log, err := audit.Open(dir, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	s.Audit = log
+	const about = len(`{"flow":"stock","why":""}`)
+	for length, taken := range map[int]bool{maxAct: true, maxAct + 2: false} {
+		why := strings.Repeat("\u009b", (length-about)/2) // each takes three times the room when it is escaped
+		_, err := s.do(context.Background(), engine.Actor{Name: "ann"}, "pause", []byte(`{"flow":"stock","why":"`+why+`"}`))
+		if (err == nil) != taken {
+			t.Errorf("%d bytes: %v", length, err)
+		}
+	}
+	read := 0
+	for a, err := range audit.Read(dir) {
+		if read++; err != nil || !a.Ended || a.Error != "" {
+			t.Errorf("the act cannot be read: %v %s", err, a.Error)
+		}
+	}
+	if read != 1 {
+		t.Errorf("%d acts are kept, want 1", read)
+	}
+}
+
 // TestPlanOfOthers: who may only ask the daemon does not have it ask, with its rights
 // and secrets, a system that its own ruleset does not name so.
 func TestPlanOfOthers(t *testing.T) {
