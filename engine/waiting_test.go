@@ -250,6 +250,37 @@ func TestRelease(t *testing.T) {
 	d.want("the log", strings.Join(closings, "\n"), "A delivered bob agreed by phone\nA superseded  ")
 }
 
+// TestReleaseUnderWay: what the last process was about to write when it ended may be a
+// newer version: until that is looked up, no release of the one before passes (R10).
+func TestReleaseUnderWay(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, rulesetText{entity: largeHeld})
+	d.order("A", 20)
+	d.want("run", d.run(), "1 held")
+	d.with(func(_ *engine.Engine, db *state.DB) {
+		l, err := db.Ledger("orders", "shop.orders", "erp.orders")
+		if err != nil {
+			t.Fatal(err)
+		}
+		open, err := l.Opens("", 2)
+		if err != nil || len(open) != 1 {
+			t.Fatal(open, err)
+		}
+		intent := &engine.Intent{Time: d.clock.Now(), Keys: []record.Key{open[0].Key}, Hashes: make([]record.Fingerprint, 1)}
+		if err := l.Settle(&engine.Settlement{Intent: intent}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if _, err := d.release("A", sales); err == nil || !strings.Contains(err.Error(), "stale: the last process ended while it wrote") {
+		t.Errorf("released: %v", err)
+	}
+	d.want("the ERP", d.sold(), "")
+	d.run()
+	if _, err := d.release("A", sales); err != nil {
+		t.Errorf("when it was looked up: %v", err)
+	}
+}
+
 // TestReleaseOthersJudge: a release passes only the rules that held it, in the words
 // they had; any other stops the record as before.
 func TestReleaseOthersJudge(t *testing.T) {
