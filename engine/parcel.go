@@ -19,6 +19,7 @@ type parcel struct {
 	repeated bool            // there was such an attempt, whatever was found out since
 	ordered  bool            // a person wants it sent, whatever it doubles
 	sent     bool            // by this run
+	unread   int             // look-ups that failed
 	noes     map[int]*Answer // refusals behind such an attempt, by change: a look-up has to tell
 }
 

@@ -132,16 +132,21 @@ func (e *Engine) probeDestination(ctx context.Context, g *generation, f *rules.F
 	if !ok {
 		return true, nil
 	}
-	key := make([]record.Value, len(f.To.WriteKey))
-	for i, column := range f.To.WriteKey {
+	_, err = finder.Find(ctx, r.nowhere())
+	return false, err
+}
+
+// nowhere asks for a record that is hardly there.
+func (r *run) nowhere() connectors.Query {
+	key := make([]record.Value, len(r.flow.To.WriteKey))
+	for i, column := range r.flow.To.WriteKey {
 		for _, w := range r.own.Columns {
 			if w.Name == column {
 				key[i] = nowhere(w.Kind)
 			}
 		}
 	}
-	_, err = finder.Find(ctx, connectors.Query{Keys: [][]record.Value{key}, References: []string{rules.Reference(f.FirstName(), nowhereKey)}})
-	return false, err
+	return connectors.Query{Keys: [][]record.Value{key}, References: []string{rules.Reference(r.flow.FirstName(), nowhereKey)}}
 }
 
 // there reports whether an end is where it is said to be, as far as it can tell.

@@ -255,6 +255,9 @@ func (d *deliverer) openRecord(it *item, before *OpenRecord) *OpenRecord {
 		open.Sent = now
 	}
 	if it.outcome == InDoubt && it.sent != nil {
+		if reason.Code == unreadable { // it is looked up again by itself
+			open.Sent = now
+		}
 		open.Doubt, open.Attempts = it.sent.alone(&it.sent.Changes[it.sentAs]), it.sent.Attempts
 	}
 	if rule := it.verdict.Rule; open.Outcome == Held && rule != nil && rule.Within > 0 {

@@ -16,6 +16,7 @@ const (
 	lostAnswer  = "unknown_answer" // the answer was lost, and nothing settles that
 	overWindow  = "unknown_window" // the key of idempotency is not known any more
 	severalRows = "several_rows"   // the look-up found more than one
+	unreadable  = "unreadable"     // the look-up fails for this record, and not for others
 	notDone     = "not_done"       // it is not in doubt: it was found not done, and is sent anew
 )
 
@@ -123,20 +124,41 @@ func (c *courier) awaitLag(p *parcel, lag time.Duration) error {
 	return c.engine.MayAsk(c.flow.To.Connector)
 }
 
-// lookOnce asks once. Absence counts where it is late.
+// lookOnce asks once for all that has no answer. Absence counts where it is late. What
+// a look-up fails for, though the system answers, is in doubt; the rest goes on.
 func (c *courier) lookOnce(ctx context.Context, p *parcel, late bool) error {
-	var query connectors.Query
 	var asked []int
 	for i := range p.Changes {
-		x := &p.Changes[i]
-		if x.Answer != nil {
-			continue
+		if p.Changes[i].Answer == nil {
+			asked = append(asked, i)
 		}
+	}
+	err := c.lookFor(ctx, p, asked, late)
+	if err == nil || !c.failsForRecord(ctx, p, err) {
+		return err
+	}
+	for _, i := range asked {
+		err := c.lookFor(ctx, p, []int{i}, late)
+		if err != nil && !c.answersOthers(ctx) {
+			return err
+		}
+		if err != nil {
+			words := "the answer was lost, and looking for it fails, though " + c.summary.To + " answers for others: " + err.Error()
+			p.Changes[i].Answer = &Answer{Status: connectors.Unknown, Code: unreadable, Words: c.hidden(p.items[i], words)}
+		}
+	}
+	return nil
+}
+
+// lookFor asks for some changes of a message.
+func (c *courier) lookFor(ctx context.Context, p *parcel, asked []int, late bool) error {
+	var query connectors.Query
+	for _, i := range asked {
+		x := &p.Changes[i]
 		key := x.Find
 		if len(key) != len(c.flow.To.WriteKey) {
 			key = make([]record.Value, len(c.flow.To.WriteKey)) // it was known by other columns then
 		}
-		asked = append(asked, i)
 		query.Keys, query.References, query.IDs = append(query.Keys, key), append(query.References, x.Reference), append(query.IDs, x.ID)
 	}
 	found, err := c.finder.Find(ctx, query)
@@ -151,6 +173,37 @@ func (c *courier) lookOnce(ctx context.Context, p *parcel, late bool) error {
 		c.judgeFound(p, &p.Changes[i], rows[k], late)
 	}
 	return nil
+}
+
+// chokesFor is how long an answer must have been lost before one record that the system
+// chokes on is left in doubt: what fails now and then, as APIs do, is tried again.
+const chokesFor = 10 * time.Minute
+
+// failsForRecord reports whether a look-up fails for what is asked for: it has failed as
+// often as the system may in a row, and does for long, or no try mends it; and others
+// are answered for. A system that is down pauses its flow; one record does not.
+func (c *courier) failsForRecord(ctx context.Context, p *parcel, err error) bool {
+	connector := c.flow.To.Connector
+	err = c.engine.system(connector).classed(err)
+	if connectors.ClassOf(err) == connectors.Denied || connectors.AfterOf(err) > 0 {
+		return false
+	}
+	since := p.Last
+	if since.IsZero() {
+		since = p.First
+	}
+	p.unread++
+	lately := p.unread < connector.Retry.Attempts-1 || c.now().Sub(since) < chokesFor // the lost answer was one, too
+	if worthRetrying(err) && lately {
+		return false
+	}
+	return c.answersOthers(ctx)
+}
+
+// answersOthers reports whether the destination can be asked for a record that is nowhere.
+func (c *courier) answersOthers(ctx context.Context) bool {
+	_, err := c.finder.Find(ctx, c.nowhere())
+	return err == nil
 }
 
 // judgeFound answers a change by what the look-up found, where that is proof.

@@ -18,6 +18,9 @@ type API struct {
 	Double bool          // the operator lets an unknown answer be sent again
 	Many   int           // changes that one message carries at most; 0: 1
 
+	// FailFind is asked before a record is looked for, by its reference; nil: none fails.
+	FailFind func(reference string) error
+
 	// Fail is asked before each send; nil lets it pass.
 	Fail func(Send) *Fault
 

@@ -231,6 +231,11 @@ func (s *findingSender) Find(ctx context.Context, q connectors.Query) ([]connect
 	}
 	var found []connectors.Found
 	for k, key := range q.Keys {
+		if fail := s.api.FailFind; fail != nil && q.References != nil {
+			if err := fail(q.References[k]); err != nil {
+				return nil, err
+			}
+		}
 		for i := range w.table.rows {
 			row := &w.table.rows[i]
 			shown := row.values
