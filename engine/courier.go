@@ -167,6 +167,14 @@ func (c *courier) once(ctx context.Context, p *parcel) error {
 	if p.answered() {
 		return err
 	}
+	if err == nil && p.noes != nil { // it is well, and what it says settles nothing
+		if err = c.engine.MayAsk(c.flow.To.Connector); err == nil { // another message may have heard otherwise
+			err = c.settleUnknown(ctx, p)
+		}
+		if err != nil || p.answered() {
+			return err
+		}
+	}
 	if err == nil {
 		err = fmt.Errorf("%s did not say what became of all it was sent", c.summary.To)
 	}

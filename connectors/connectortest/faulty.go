@@ -13,6 +13,8 @@ import (
 type Call struct {
 	Op string // parts, read, envelope, get, apply, send, find, mark, restore or finish
 	N  int    // which call of all, from 1
+
+	About string // send: the message's text; find: the keys
 }
 
 // Fault is how a call fails.
@@ -51,9 +53,11 @@ func (f *Faults) Calls() []Call {
 }
 
 // do makes a call, unless it is to fail before it.
-func (f *Faults) do(op string, call func() error) error {
+func (f *Faults) do(op string, call func() error) error { return f.doAbout(op, "", call) }
+
+func (f *Faults) doAbout(op, about string, call func() error) error {
 	f.mu.Lock()
-	c := Call{Op: op, N: len(f.calls) + 1}
+	c := Call{Op: op, N: len(f.calls) + 1, About: about}
 	f.calls = append(f.calls, c)
 	if f.Around != nil {
 		f.mu.Unlock()
@@ -223,15 +227,15 @@ type faultyDestination struct {
 
 // Apply applies the lot, unless it is to fail.
 func (d faultyDestination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
-	return d.effect("apply", len(lot.Changes), func() ([]connectors.Receipt, error) { return d.Destination.Apply(ctx, lot) })
+	return d.effect(Call{Op: "apply"}, len(lot.Changes), func() ([]connectors.Receipt, error) { return d.Destination.Apply(ctx, lot) })
 }
 
 // effect keeps to the contract when it fails: a lost answer is Unknown for every
 // change, a call that was not made is Untried.
-func (d faultyDestination) effect(op string, changes int, call func() ([]connectors.Receipt, error)) ([]connectors.Receipt, error) {
+func (d faultyDestination) effect(c Call, changes int, call func() ([]connectors.Receipt, error)) ([]connectors.Receipt, error) {
 	var receipts []connectors.Receipt
 	made, answered := false, false
-	err := d.faults.do(op, func() (err error) {
+	err := d.faults.doAbout(c.Op, c.About, func() (err error) {
 		made = true
 		receipts, err = call()
 		answered = err != nil
@@ -263,7 +267,7 @@ func (s faultySender) Prepare(lot connectors.Lot) ([]connectors.Message, error) 
 
 // Send keeps to the contract when it fails, as Apply does.
 func (s faultySender) Send(ctx context.Context, m connectors.Message) ([]connectors.Receipt, error) {
-	return s.effect("send", m.Changes, func() ([]connectors.Receipt, error) { return s.inner.Send(ctx, m) })
+	return s.effect(Call{Op: "send", About: m.Text}, m.Changes, func() ([]connectors.Receipt, error) { return s.inner.Send(ctx, m) })
 }
 
 type faultyFinder struct {
@@ -272,7 +276,7 @@ type faultyFinder struct {
 }
 
 func (f faultyFinder) Find(ctx context.Context, q connectors.Query) (found []connectors.Found, err error) {
-	err = f.faults.do("find", func() (err error) {
+	err = f.faults.doAbout("find", aboutKeys(q.Keys), func() (err error) {
 		found, err = f.Finder.Find(ctx, q)
 		return err
 	})
@@ -280,6 +284,16 @@ func (f faultyFinder) Find(ctx context.Context, q connectors.Query) (found []con
 		return nil, err
 	}
 	return found, nil
+}
+
+func aboutKeys(keys [][]record.Value) string {
+	var about []byte
+	for _, key := range keys {
+		for _, v := range key {
+			about = append(append(about, v.Text()...), ' ')
+		}
+	}
+	return string(about)
 }
 
 type faultyAppender struct {

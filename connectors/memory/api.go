@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ type API struct {
 	Find   bool          // it can be asked what it holds
 	Lag    time.Duration // how long that does not show yet what was done
 	Window time.Duration // how long it knows a message again by its key of idempotency; 0: never
+	Knows  time.Duration // for how long it really does: its clock is not ours; 0: for the Window
 	Repeat bool          // a create is an absolute write by key
 	Double bool          // the operator lets an unknown answer be sent again
 	Many   int           // changes that one message carries at most; 0: 1
@@ -59,6 +61,26 @@ type answer struct {
 type lateMessage struct {
 	at      time.Time
 	message message
+	by      *sender
+}
+
+// CatchUp does what an API took before and is due now; so does each call of it.
+func (t *Table) CatchUp(now time.Time) error {
+	t.store.mu.Lock()
+	defer t.store.mu.Unlock()
+	return t.API.doLate(now)
+}
+
+// doLate does what was taken before and is due now.
+func (a *API) doLate(now time.Time) error {
+	for len(a.late) > 0 && !a.late[0].at.After(now) {
+		due := a.late[0]
+		a.late = a.late[1:]
+		if _, err := due.by.do(&due.message, due.at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Sends returns the messages sent so far, in order.
@@ -82,7 +104,7 @@ func (a *API) ways(op connectors.Op) connectors.Ways {
 // remembered returns what the message was answered, within the window of its key.
 func (a *API) remembered(key string, now time.Time) ([]connectors.Receipt, bool) {
 	known, ok := a.answers[key]
-	if a.Window == 0 || !ok || now.Sub(known.at) >= a.Window {
+	if a.Window == 0 || !ok || now.Sub(known.at) >= cmp.Or(a.Knows, a.Window) {
 		return nil, false
 	}
 	return known.receipts, true

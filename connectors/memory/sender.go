@@ -98,7 +98,7 @@ func (s *sender) Send(ctx context.Context, m connectors.Message) ([]connectors.R
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	now := s.now()
-	if err := s.doLate(now); err != nil {
+	if err := s.api.doLate(now); err != nil {
 		return receipts, err
 	}
 	send := Send{N: len(s.api.sends) + 1, At: now, Bytes: m.Bytes, Text: m.Text}
@@ -111,7 +111,7 @@ func (s *sender) Send(ctx context.Context, m connectors.Message) ([]connectors.R
 		return s.do(&sent, now)
 	}
 	if fault.Stores && fault.In > 0 {
-		s.api.late = append(s.api.late, lateMessage{now.Add(fault.In), sent})
+		s.api.late = append(s.api.late, lateMessage{now.Add(fault.In), sent, s})
 	} else if fault.Stores {
 		if _, err := s.do(&sent, now); err != nil {
 			return receipts, err
@@ -128,18 +128,6 @@ func (s *sender) now() time.Time {
 		return time.Time{}
 	}
 	return s.tools.Now()
-}
-
-// doLate does what was taken before and is due now.
-func (s *sender) doLate(now time.Time) error {
-	for len(s.api.late) > 0 && !s.api.late[0].at.After(now) {
-		due := s.api.late[0]
-		s.api.late = s.api.late[1:]
-		if _, err := s.do(&due.message, due.at); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // do applies a message once, or once more.
@@ -214,7 +202,7 @@ func (s *findingSender) Find(ctx context.Context, q connectors.Query) ([]connect
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	now := s.now()
-	if err := s.doLate(now); err != nil {
+	if err := s.api.doLate(now); err != nil {
 		return nil, err
 	}
 	w, err := s.writer("find in")

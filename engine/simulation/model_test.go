@@ -63,12 +63,7 @@ func (w *world) written(op connectors.Op, row map[string]record.Value) (code, wo
 	if v%6 == refusedRest {
 		return "check", "unlucky quantity"
 	}
-	if !slices.Contains(w.model.versions[key], v) {
-		w.problem("%s: version %d was never in the shop", key, v)
-	}
-	if !w.model.allowed(v) {
-		w.problem("%s: version %d was stopped by a rule, and was sent", key, v)
-	}
+	w.sound("the ERP", key, v)
 	if v < w.model.wrote[key] {
 		w.problem("%s: version %d was sent after version %d (promise 8)", key, v, w.model.wrote[key])
 	}
@@ -84,6 +79,16 @@ func (w *world) written(op connectors.Op, row map[string]record.Value) (code, wo
 	return "", ""
 }
 
+// sound notes a version that no system should have been given.
+func (w *world) sound(system, key string, v int) {
+	if !slices.Contains(w.model.versions[key], v) {
+		w.problem("%s: version %d was never in the shop, and %s was given it", key, v, system)
+	}
+	if !w.model.allowed(v) {
+		w.problem("%s: version %d was stopped by a rule, and was sent to %s", key, v, system)
+	}
+}
+
 // judge says all that is wrong when everything has come to rest.
 func (w *world) judge() {
 	w.audit()
@@ -92,6 +97,9 @@ func (w *world) judge() {
 	}
 	if w.tapeFlow() {
 		w.judgeTape()
+	}
+	if w.setting.inFlight > 0 {
+		w.judgeAPI()
 	}
 }
 

@@ -22,19 +22,34 @@ type plan struct {
 	Changes int // of the systems, while the engine runs
 	Acts    int // of a person
 	Reloads int
+
+	API      int // what kind of API there is; 0: none
+	InFlight int // messages to it at a time, beside one
+	Many     int // changes that a message carries, beside one
+	Unique   int // 1: it takes no second row of an item
+	Pauses   int // between processes, or the clock is set back
 }
 
 // planOf draws the plan of a seed.
 func planOf(seed uint64) plan {
 	r := rand.New(rand.NewPCG(seed, 0))
-	return plan{
+	pl := plan{
 		Seed: seed, Flows: 1 + r.IntN(7), Cursor: r.IntN(2), Batch: 1 + r.IntN(4), Items: 1 + r.IntN(6),
 		Lives: 1 + r.IntN(3), Crashes: r.IntN(3), Faults: r.IntN(4), Changes: r.IntN(10), Acts: r.IntN(4), Reloads: r.IntN(2),
 	}
+	if pl.API = max(0, r.IntN(2*len(apis)-1)-len(apis)+1); pl.API > 0 {
+		pl.Flows &= r.IntN(8) // it may be alone
+		pl.InFlight, pl.Many, pl.Unique, pl.Pauses = r.IntN(3), max(0, r.IntN(5)-2), r.IntN(2), r.IntN(3)
+	}
+	return pl
 }
 
 func (pl plan) setting() setting {
-	return setting{erp: pl.Flows&1 > 0, tape: pl.Flows&2 > 0, depot: pl.Flows&4 > 0, cursor: pl.Cursor > 0, size: pl.Batch}
+	s := setting{erp: pl.Flows&1 > 0, tape: pl.Flows&2 > 0, depot: pl.Flows&4 > 0, cursor: pl.Cursor > 0, size: pl.Batch}
+	if pl.API > 0 {
+		s.inFlight = 1 + pl.InFlight
+	}
+	return s
 }
 
 // String writes a plan as SEED takes it: "7" or "7,Items=2,Faults=0".
@@ -78,7 +93,7 @@ func (pl plan) shrink(fails func(plan) bool) plan {
 				try := pl
 				field := reflect.ValueOf(&try).Elem().Field(i)
 				n := field.Int()
-				if field.SetInt(less(n)); less(n) < 0 || less(n) == n || try.Flows == 0 || try.Batch == 0 || try.Items == 0 || !fails(try) {
+				if field.SetInt(less(n)); less(n) < 0 || less(n) == n || try.Flows+try.API == 0 || try.Batch == 0 || try.Items == 0 || !fails(try) {
 					continue
 				}
 				pl, smaller = try, true

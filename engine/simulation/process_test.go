@@ -29,6 +29,12 @@ const (
 	lost        // made, and its answer lost
 	killed      // the process ends before it
 	undone      // the process ends behind it
+
+	// Of a message to the API:
+	swallowed // it comes, and is lost
+	late      // it comes, and is done only when nobody listens any more
+	busy      // not now, and nothing else for a while
+	declined  // no, for no reason
 )
 
 // pending is a call that waits for its turn.
@@ -51,13 +57,20 @@ type process struct {
 	told    bool          // it said so
 }
 
-// clock is that of the bubble, which stands still while anything can go on.
-type clock struct{}
+// clock is that of the bubble, which stands still while anything can go on. Ours may
+// be behind it; the zero value is that of the systems.
+type clock struct{ *simulation }
 
-func (clock) Now() time.Time { return time.Now().UTC() }
+func (c clock) Now() time.Time {
+	if c.simulation == nil {
+		return time.Now().UTC()
+	}
+	return time.Now().Add(-c.behind).UTC()
+}
 
-func (clock) Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
+// Sleep lets no two wake at once: who goes on first would be chance.
+func (c clock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d + time.Duration(c.sleeps.Add(1)))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -73,18 +86,20 @@ func (s *simulation) start() *process {
 	p.engine = engine.New(engine.Config{
 		Log:     slog.New(ear{slog.DiscardHandler, s}),
 		Ruleset: s.world.ruleset(), State: &steppedState{&gatedState{s.world.disk, p.readGate}, p},
-		Exceptions: &gatedLog{s.world.disk, p.gate}, Clock: clock{},
+		Exceptions: &gatedLog{s.world.disk, p.gate}, Clock: clock{s},
 		Open: func(c *rules.Connector) (connectors.Connector, error) { return s.world.open(c, p.gate) },
 	})
 	return p
 }
 
 // readGate is that of calls without an effect: they fail only in a process that is dead.
+// What is settled comes by here with its fate: it may be made, though nobody hears of it.
 func (p *process) readGate(op string, call func() error) error {
 	p.mu.Lock()
 	dead, broken := p.dead, p.broken
 	p.mu.Unlock()
 	switch {
+	case op == "ledger.settle":
 	case dead:
 		return errDead
 	case broken:
@@ -107,14 +122,24 @@ func (p *process) gate(op string, call func() error) error {
 	}
 	p.waiting = append(p.waiting, c)
 	p.mu.Unlock()
+	api := p.world.api
+	if strings.HasPrefix(op, "api.") && time.Now().Before(api.quiet) {
+		p.world.problem("the API is asked, and wants to be left alone (Retry-After)")
+	}
 	p.stir()
-	switch <-c.turn {
+	switch f := <-c.turn; f {
 	case made:
+		return call()
+	case swallowed, late, busy, declined:
+		fault := sendFaults[f]
+		api.next = &fault
 		return call()
 	case failed:
 		return failureOf(op)
 	case lost:
-		_ = call()
+		if _ = call(); strings.HasPrefix(op, "api.send") {
+			api.unanswered()
+		}
 		return failureOf(op)
 	case undone:
 		_ = call()
@@ -191,7 +216,7 @@ func (p *process) take(i int) *pending {
 func (p *process) step() {
 	c := p.take(p.random.IntN(len(p.waiting)))
 	f := p.fateOf(c.op)
-	p.note("%s%s", c.op, [...]string{"", " fails", " is made, its answer lost", ": dead before it", ": dead behind it"}[f])
+	p.note("%s%s", c.op, [...]string{"", " fails", " is made, its answer lost", ": dead before it", ": dead behind it", " comes, and is lost", " is done late", ": not now", ": no"}[f])
 	if (f == failed || f == lost) && durable(c.op) {
 		p.mu.Lock()
 		p.broken = true
@@ -216,6 +241,8 @@ func (p *process) die() {
 func (p *process) end() {
 	p.kill()
 	_ = p.engine.Close()
+	p.world.lostAtTheEnd()
+	p.world.api.quiet = time.Time{} // only the process knew
 	if p.broken && !p.dead && !p.told {
 		p.world.problem("a commit failed, and nothing said that the process must end (R4)")
 	}
@@ -244,28 +271,26 @@ func (p *process) run() {
 func (p *process) act() {
 	flow := p.world.ruleset().Flows[p.random.IntN(len(p.world.ruleset().Flows))].Name
 	var ids []string
-	versions := make(map[string]int)
+	versions, opens := make(map[string]int), make(map[string]engine.OpenRecord)
 	for _, o := range p.world.waiting(flow) {
 		ids = append(ids, o.Exception)
-		versions[o.Exception] = int(o.Row[1].Int())
+		versions[o.Exception], opens[o.Exception] = int(o.Row[1].Int()), o
 	}
 	if len(ids) == 0 {
 		return
 	}
 	slices.Sort(ids)
-	id, ann := ids[p.random.IntN(len(ids))], engine.Actor{Name: "ann"}
-	chosen := map[string]bool{id: true}
+	id := ids[p.random.IntN(len(ids))]
 	var what string
 	var f func() error
-	switch p.random.IntN(3) {
-	case 0:
-		what, f = "retry", func() error { _, err := p.engine.Retry(p.ctx, flow, chosen); return err }
-	case 1:
-		p.world.model.released[versions[id]] = true
-		what, f = "release", func() error { _, err := p.engine.Release(p.ctx, flow, id, ann, "seen"); return err }
+	switch o := opens[id]; {
+	case o.Outcome == engine.InDoubt:
+		what, f = p.settleDoubt(flow, &o)
 	default:
-		p.world.model.closed[versions[id]] = true
-		what, f = "dismiss", func() error { _, err := p.engine.Dismiss(flow, chosen, ann, "not wanted"); return err }
+		what, f = p.actOn(flow, id, versions[id])
+	}
+	if f == nil {
+		return
 	}
 	p.note("ann: %s version %d of %s", what, versions[id], flow)
 	p.do(func() {
@@ -276,6 +301,22 @@ func (p *process) act() {
 			p.note("ann: %v", err)
 		}
 	})
+}
+
+// actOn lets a person retry, release or dismiss what waits.
+func (p *process) actOn(flow, id string, version int) (what string, f func() error) {
+	ann, chosen := engine.Actor{Name: "ann"}, map[string]bool{id: true}
+	switch p.random.IntN(3) {
+	case 0:
+		what, f = "retry", func() error { _, err := p.engine.Retry(p.ctx, flow, chosen); return err }
+	case 1:
+		p.world.model.released[version] = true
+		what, f = "release", func() error { _, err := p.engine.Release(p.ctx, flow, id, ann, "seen"); return err }
+	default:
+		p.world.model.closed[version] = true
+		what, f = "dismiss", func() error { _, err := p.engine.Dismiss(flow, chosen, ann, "not wanted"); return err }
+	}
+	return what, f
 }
 
 // ear hears what the engine logs. Nobody but the engine writes what it delivers, so no

@@ -5,8 +5,10 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"headgate/engine"
 )
@@ -22,7 +24,9 @@ type simulation struct {
 	storyMu   sync.Mutex
 	story     []string
 	summaries []engine.Summary
-	left      plan // what may still happen
+	left      plan          // what may still happen
+	behind    time.Duration // our clock
+	sleeps    atomic.Int64
 	steps     int
 	calmed    int // processes since nothing fails any more
 }
@@ -30,7 +34,7 @@ type simulation struct {
 // run runs a plan in a bubble of its own and returns what was wrong, and the story.
 func (pl plan) run(t *testing.T, telling bool) (problems, story string) {
 	synctest.Test(t, func(*testing.T) {
-		s := &simulation{plan: pl, left: pl, telling: telling, random: rand.New(rand.NewPCG(pl.Seed, 1)), world: newWorld(pl.setting())}
+		s := &simulation{plan: pl, left: pl, telling: telling, random: rand.New(rand.NewPCG(pl.Seed, 1)), world: newWorld(pl)}
 		s.all()
 		problems, story = s.world.text(), strings.Join(s.story, "\n")
 	})
@@ -52,6 +56,7 @@ func (s *simulation) all() {
 				s.note("the shop sells version %d of %s", s.world.model.last, sku(n))
 			}
 		}
+		s.pause()
 	}
 	s.calm = true
 	s.note("nothing fails any more")
@@ -68,6 +73,24 @@ func (s *simulation) all() {
 	}
 	s.note("the ERP has %v", s.world.erp.Rows())
 	s.world.judge()
+}
+
+// pause lets time pass until somebody starts it anew, or the clock be set back.
+func (s *simulation) pause() {
+	if s.left.Pauses == 0 {
+		return
+	}
+	s.left.Pauses--
+	if s.random.IntN(4) == 0 {
+		s.behind += 1000 * time.Hour
+		s.world.api.over = true
+		s.note("the clock is set back")
+		return
+	}
+	d := []time.Duration{time.Minute, 40 * time.Minute, 50 * time.Minute}[s.random.IntN(3)]
+	s.world.api.over = s.world.api.over || d > 40*time.Minute
+	s.note("%s pass", d)
+	time.Sleep(d)
 }
 
 // life is one process: it runs the flows some times, unless it dies before.
@@ -109,7 +132,8 @@ func (s *simulation) fateOf(op string) fate {
 		return made
 	}
 	rate := 40 // one call in so many
-	if strings.HasSuffix(op, "apply") || strings.HasSuffix(op, "settle") {
+	send := strings.HasPrefix(op, "api.send")
+	if send || strings.HasSuffix(op, "apply") || strings.HasSuffix(op, "settle") {
 		rate = 12 // what is half done is found there
 	}
 	if s.left.Crashes > 0 && s.random.IntN(rate) == 0 {
@@ -118,6 +142,10 @@ func (s *simulation) fateOf(op string) fate {
 	}
 	if s.left.Faults > 0 && s.random.IntN(rate/2) == 0 {
 		s.left.Faults--
+		if send {
+			fates := s.world.api.faults()
+			return fates[s.random.IntN(len(fates))]
+		}
 		return []fate{failed, lost}[s.random.IntN(2)]
 	}
 	return made
@@ -140,7 +168,10 @@ func (p *process) happen() {
 	if s.left.Reloads > 0 && s.random.IntN(rate) == 0 {
 		s.left.Reloads--
 		s.world.setting.size = 1 + s.random.IntN(4)
-		s.note("reload: batches of %d", s.world.setting.size)
+		if s.API > 0 && s.random.IntN(2) == 0 {
+			s.world.setting.remapped = !s.world.setting.remapped
+		}
+		s.note("reload: batches of %d, the API is told of less: %t", s.world.setting.size, s.world.setting.remapped)
 		p.engine.Apply(s.world.ruleset(), s.random.IntN(2) == 0)
 	}
 }

@@ -57,6 +57,18 @@ connector "erp" {
     table  = "items"
   }
 }
+connector "api" {
+  type = "table"
+  retry {
+    attempts = 3
+    backoff  = "1s"
+  }
+  resource "items" {
+    entity = entity.item
+    table  = "items"
+    fields = %s
+  }
+}
 connector "tape" {
   type = "tape"
   retry {
@@ -102,7 +114,7 @@ flow "%s" {
   mode = live
   %s
   batch {
-    size = %d
+    size = %d%s
   }
   guard {
     rejects = "100%%"
@@ -126,6 +138,8 @@ type setting struct {
 	erp, tape, depot bool // which flows there are
 	cursor           bool // the shop is read by a cursor
 	size             int  // of a batch
+	inFlight         int  // messages to the API at a time; 0: there is none
+	remapped         bool // the API is told of less
 }
 
 func (s setting) hcl() string {
@@ -133,16 +147,23 @@ func (s setting) hcl() string {
 	if s.cursor {
 		shop += "\n    cursor = \"seq\""
 	}
+	told := "[sku, qty, kind]"
+	if s.remapped {
+		told = "[sku, qty]"
+	}
 	var text strings.Builder
-	fmt.Fprintf(&text, systems, shop)
+	fmt.Fprintf(&text, systems, shop, told)
 	if s.erp {
-		fmt.Fprintf(&text, flowText, "items", "shop", "erp", shopRules, s.size)
+		fmt.Fprintf(&text, flowText, "items", "shop", "erp", shopRules, s.size, "")
 	}
 	if s.depot {
-		fmt.Fprintf(&text, flowText, "stock", "depot", "erp", "create = false", s.size)
+		fmt.Fprintf(&text, flowText, "stock", "depot", "erp", "create = false", s.size, "")
 	}
 	if s.tape {
-		fmt.Fprintf(&text, flowText, "copies", "shop", "tape", shopRules, s.size)
+		fmt.Fprintf(&text, flowText, "copies", "shop", "tape", shopRules, s.size, "")
+	}
+	if s.inFlight > 0 {
+		fmt.Fprintf(&text, flowText, "orders", "shop", "api", shopRules, s.size, fmt.Sprintf("\n    in_flight = %d", s.inFlight))
 	}
 	return text.String()
 }
@@ -183,19 +204,22 @@ type world struct {
 	depot    *memory.Table
 	erp      *memory.Table
 	tape     *tape
+	api      *server
 	model    model
 	problems []string
 }
 
-func newWorld(s setting) *world {
-	w := &world{setting: s, disk: newDisk(), tape: &tape{}, stores: make(map[string]*memory.Store)}
-	for _, name := range []string{"shop", "depot", "erp"} {
+func newWorld(pl plan) *world {
+	w := &world{setting: pl.setting(), disk: newDisk(), tape: &tape{}, stores: make(map[string]*memory.Store)}
+	for _, name := range []string{"shop", "depot", "erp", "api"} {
 		w.stores[name] = memory.New()
 	}
 	w.items = w.stores["shop"].Create("items", "sku", "qty", "kind", "note", "seq")
 	w.depot = w.stores["depot"].Create("items", "sku", "stock")
 	w.erp = w.stores["erp"].Create("items", "sku", "qty", "kind", "stock", "note")
 	w.erp.Refuse = w.written
+	w.api = newServer(pl, w.stores["api"].Create("items", "sku", "qty", "kind"))
+	w.api.table.Refuse, w.api.Fail = w.take, w.receive
 	w.model = newModel()
 	return w
 }
@@ -208,10 +232,13 @@ func (w *world) open(c *rules.Connector, g gate) (connectors.Connector, error) {
 		kind.Open = func(any, connectors.Tools) (connectors.Connector, error) { return tapeConnector{w.tape}, nil }
 	}
 	faults := &connectortest.Faults{Around: func(call connectortest.Call, do func() error) error {
-		return g(c.Name+"."+call.Op, do)
+		op := c.Name + "." + call.Op
+		if c.Name == "api" { // several may be under way
+			op += " " + w.disk.itemsOf(call.About)
+		}
+		return g(op, do)
 	}}
-	settings := c.Settings
-	return connectortest.Faulty(kind, faults).Open(settings, connectors.Tools{})
+	return connectortest.Faulty(kind, faults).Open(c.Settings, connectors.Tools{Now: clock{}.Now})
 }
 
 // problem notes what is wrong.
