@@ -52,9 +52,10 @@ simulate:
 	HEADGATE_TEST_RUNS=$(or $(RUNS),100000) HEADGATE_TEST_SEED=$(SEED) go test -pgo=off ./engine/simulation -run '^TestSimulate$$' -count=1 -v -timeout 60m $(COUNTED)
 
 # Each call to the state, the log, a source or a destination fails once, unheard, and for
-# ever; and each system call that the real process makes to files.
+# ever; so does each of a flow into an API, of every kind, and each system call that the
+# real process makes to files.
 faults:
-	HEADGATE_TEST_FAULTS=all go test -pgo=off ./engine/simulation -run '^TestFaults$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
+	HEADGATE_TEST_FAULTS=all go test -pgo=off ./engine/simulation -run '^Test(Send)?Faults$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
 	HEADGATE_TEST_FAULTS=all go test -pgo=off ./cmd/headgate -run '^TestFaultyCalls$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
 
 # The engine with one of its rules broken, each caught; VARIANT=… is one of them.

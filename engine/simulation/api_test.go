@@ -51,6 +51,7 @@ type server struct {
 	last     []string      // the items of the message that came last
 	late     time.Time     // what is done late is done by then
 	quiet    time.Time     // it asked to be left alone until then
+	remapped bool          // a version may be told anew, with more of it or less
 	over     bool          // it may know no message any more that this process knows of
 	came     map[string]bool
 	rows     map[string]int  // of each item
@@ -158,7 +159,7 @@ func (w *world) take(op connectors.Op, row map[string]record.Value) (code, words
 	if v < s.newest[key] {
 		w.problem("%s: version %d was sent to the API after version %d (promise 8)", key, v, s.newest[key])
 	}
-	if s.took[v] && !s.Repeat && !s.Double && !w.setting.remapped {
+	if s.took[v] && !s.Repeat && !s.Double && !s.remapped {
 		w.problem("%s: the API was given version %d twice (promise 3)", key, v)
 	}
 	s.newest[key], s.took[v] = v, true
@@ -194,6 +195,8 @@ func (w *world) judgeAPI() {
 			w.judgeDoubt(key, last, &o)
 			continue
 		case ok && rows[key] > 1: // it says no to whatever names two rows
+			continue
+		case ok && s.remapped && s.declined[last]: // it has it, and said no to be told anew
 			continue
 		}
 		if s.doubtful[key] && !s.acted[key] && unsettled(s) {

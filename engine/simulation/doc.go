@@ -7,5 +7,6 @@
 // An independent model says in the end what each destination must hold.
 //
 // The loop of faults goes the other way about it: it lets one call fail, the first, the
-// second, and so on, until a whole run needs no more calls than that.
+// second, and so on, until a whole run needs no more calls than that. Of a flow into an
+// API that cannot repeat each call fails in each way there is, the process's death too.
 package simulation

@@ -27,14 +27,20 @@ type simulation struct {
 	left      plan          // what may still happen
 	behind    time.Duration // our clock
 	sleeps    atomic.Int64
+	strike    *strike // what fails, and nothing else does; nil: it is drawn
 	steps     int
 	calmed    int // processes since nothing fails any more
 }
 
 // run runs a plan in a bubble of its own and returns what was wrong, and the story.
 func (pl plan) run(t *testing.T, telling bool) (problems, story string) {
+	return pl.struck(t, telling, nil)
+}
+
+// struck runs a plan in which one call fails, and else only what the plan says.
+func (pl plan) struck(t *testing.T, telling bool, k *strike) (problems, story string) {
 	synctest.Test(t, func(*testing.T) {
-		s := &simulation{plan: pl, left: pl, telling: telling, random: rand.New(rand.NewPCG(pl.Seed, 1)), world: newWorld(pl)}
+		s := &simulation{plan: pl, left: pl, telling: telling, strike: k, random: rand.New(rand.NewPCG(pl.Seed, 1)), world: newWorld(pl)}
 		s.all()
 		problems, story = s.world.text(), strings.Join(s.story, "\n")
 	})
@@ -128,8 +134,11 @@ func (s *simulation) restless() string {
 // fateOf draws what becomes of a call.
 func (s *simulation) fateOf(op string) fate {
 	s.steps++
-	if s.calm {
+	switch {
+	case s.calm:
 		return made
+	case s.strike != nil:
+		return s.strike.fateOf(op)
 	}
 	rate := 40 // one call in so many
 	send := strings.HasPrefix(op, "api.send")
@@ -169,7 +178,7 @@ func (p *process) happen() {
 		s.left.Reloads--
 		s.world.setting.size = 1 + s.random.IntN(4)
 		if s.API > 0 && s.random.IntN(2) == 0 {
-			s.world.setting.remapped = !s.world.setting.remapped
+			s.world.setting.remapped, s.world.api.remapped = !s.world.setting.remapped, true
 		}
 		s.note("reload: batches of %d, the API is told of less: %t", s.world.setting.size, s.world.setting.remapped)
 		p.engine.Apply(s.world.ruleset(), s.random.IntN(2) == 0)
