@@ -172,7 +172,10 @@ func (a *app) printException(lines []engine.Exception) {
 	}
 	a.printf("  where    %s\n", oneLine(strings.Trim(x.Part+", "+x.Where, ", ")))
 	a.printf("  when     %s, under ruleset %s", lines[0].Time.UTC().Format("2006-01-02 15:04:05Z"), x.Ruleset)
-	if x.Attempts > 0 {
+	switch {
+	case x.Attempts > 0 && x.Outcome == engine.InDoubt:
+		a.printf(", tried %s", counted(x.Attempts, "time"))
+	case x.Attempts > 0:
 		a.printf(", judged again %s", counted(x.Attempts, "time"))
 	}
 	a.printf("\n")

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,6 +59,7 @@ func (s *Service) Doctor(ctx context.Context, _ engine.Actor, _ *Nothing) (*Doct
 	s.checkLedgers(d)
 	s.checkExceptions(d)
 	s.checkSecrets(d)
+	s.checkAlerts(d)
 	s.checkDaemon(d)
 	s.checkClock(d)
 	d.Checks = append(d.Checks, Reached(s.Engine.Probe(ctx))...)
@@ -225,6 +228,25 @@ func (s *Service) checkSecrets(d *Doctor) {
 			continue
 		}
 		d.well(name, "there")
+	}
+}
+
+// checkAlerts looks whether the programs that alerts run are there, before one is needed.
+func (s *Service) checkAlerts(d *Doctor) {
+	set := s.Engine.Ruleset()
+	for _, alert := range set.Alerts {
+		if len(alert.Command) == 0 {
+			continue
+		}
+		program := alert.Command[0]
+		if strings.Contains(program, "/") && !filepath.IsAbs(program) {
+			program = filepath.Join(set.Dir, program)
+		}
+		if _, err := exec.LookPath(program); err != nil {
+			d.ill("alert "+alert.Name, "a path that is relative starts at the ruleset; headgate must be able to run it", "its command: %v", err)
+			continue
+		}
+		d.well("alert "+alert.Name, "its command is there")
 	}
 }
 
