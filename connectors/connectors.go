@@ -56,6 +56,11 @@ type Envelope interface {
 // themselves, so that an unknown one is found when the ruleset is loaded.
 type Columned interface{ ColumnNames() []string }
 
+// Doubtful is implemented by resource settings that know which of their changes, by
+// the name of the block, nothing settles when an answer is lost, and nobody said that
+// this is meant.
+type Doubtful interface{ DoubtfulChanges() []string }
+
 // Placed is implemented by settings of connectors that live in a directory of this
 // machine, relative to the ruleset: nothing of headgate's own may lie there.
 type Placed interface{ Directory() string }

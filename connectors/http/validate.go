@@ -48,6 +48,21 @@ func (r *Resource) validateWriting() error {
 	return nil
 }
 
+// DoubtfulChanges implements connectors.Doubtful. Where there is a find or a key, it
+// depends on the record whether they help.
+func (r *Resource) DoubtfulChanges() (names []string) {
+	if len(r.Finds) > 0 || r.Idempotency != nil {
+		return nil
+	}
+	if e := r.Create; e != nil && e.OnUnknown == "" {
+		names = append(names, "create")
+	}
+	if e := r.Update; e != nil && e.OnUnknown == "" && e.Method != nethttp.MethodPut {
+		names = append(names, "update")
+	}
+	return names
+}
+
 func (e *Effect) validate(name string, finds bool) error {
 	switch {
 	case e.Method != "" && !slices.Contains(effectMethods, e.Method):

@@ -29,6 +29,7 @@ func (l *loader) lint() {
 			l.lintUnjudged(rule, e, flows)
 		}
 	}
+	l.lintDoubt()
 	for _, f := range l.ruleset.Flows {
 		for _, rule := range f.Rules {
 			l.lintRule(rule, f.From.Entity, []*rules.Flow{f})
@@ -36,6 +37,25 @@ func (l *loader) lint() {
 		l.lintFilter(f)
 		l.lintWrites(f)
 		l.lintInFlight(f)
+	}
+}
+
+// lintDoubt tells which lost answers will be left to a person, before the first one is.
+func (l *loader) lintDoubt() {
+	told := make(map[string]bool)
+	for _, f := range l.ruleset.Flows {
+		d, ok := f.To.Settings.(connectors.Doubtful)
+		if !ok {
+			continue
+		}
+		b := l.resources[f.To]
+		for _, change := range d.DoubtfulChanges() {
+			if told[b.name+change] || change == "create" && !f.Create || change == "update" && !f.Update {
+				continue
+			}
+			told[b.name+change] = true
+			b.warn(b.head, "doubt", fmt.Sprintf("nothing settles a lost answer to %s: its record will be in doubt", change), "give it `find` or `idempotency`, or say that this is meant: on_unknown = doubt")
+		}
 	}
 }
 
