@@ -18,9 +18,8 @@ type callSite struct {
 
 	mu    sync.Mutex
 	calls map[string]int // made so far, by what they do to what
-	all   int
-	call  string // which of them fails
-	n     int    // at which use; 0: none
+	call  string         // which of them fails
+	n     int            // at which use; 0: none
 	how   callFault
 	hit   bool // it failed
 	calm  bool // nothing fails any more, and calls are not counted
@@ -124,13 +123,27 @@ func (s *callSite) story() {
 	s.write("in/2.csv", []byte("sku,qty\nC,3\nY,none\n"))
 	s.runs("run", "--once")
 	s.runs("pause", "list", "--why", "a look at it")
-	s.calm = true
+	s.calmDown()
 	s.runs("resume", "list", "--why", "it is well")
 	for range 3 {
 		if s.runs("run", "--once") == exitOpen && s.has("out", "A,1", "B,2", "C,3") {
 			break
 		}
 	}
+}
+
+// calmDown lets nothing fail any more.
+func (s *callSite) calmDown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calm = true
+}
+
+// made is how often each call was made, and whether one failed.
+func (s *callSite) made() (calls map[string]int, hit bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls), s.hit
 }
 
 func (s *callSite) judge() {
@@ -166,12 +179,13 @@ func TestFaultyCalls(t *testing.T) {
 	if os.Getenv("HEADGATE_TEST_FAULTS") == "all" {
 		every = 1
 	}
+	calls, _ := clean.made()
 	var mu sync.Mutex
 	at, tried := 0, make(map[string]map[callFault]int)
 	t.Run("each", func(t *testing.T) {
-		for _, call := range slices.Sorted(maps.Keys(clean.calls)) {
+		for _, call := range slices.Sorted(maps.Keys(calls)) {
 			tried[call] = make(map[callFault]int)
-			for n := range clean.calls[call] {
+			for n := range calls[call] {
 				for _, how := range []callFault{callOnce, callForever, callTorn, callUnheard} {
 					verb, _, _ := strings.Cut(call, " ")
 					if at++; at%every > 0 || how == callTorn && verb != "write" || how == callUnheard && !changesNames(verb) {
@@ -185,7 +199,7 @@ func TestFaultyCalls(t *testing.T) {
 						s.judge()
 						mu.Lock()
 						defer mu.Unlock()
-						if s.hit {
+						if _, hit := s.made(); hit {
 							tried[call][how]++
 						}
 					})
@@ -194,6 +208,6 @@ func TestFaultyCalls(t *testing.T) {
 		}
 	})
 	for _, call := range slices.Sorted(maps.Keys(tried)) {
-		t.Logf("%-45s %3d uses: failed %d once, %d for ever, %d half done, %d though done", call, clean.calls[call], tried[call][callOnce], tried[call][callForever], tried[call][callTorn], tried[call][callUnheard])
+		t.Logf("%-45s %3d uses: failed %d once, %d for ever, %d half done, %d though done", call, calls[call], tried[call][callOnce], tried[call][callForever], tried[call][callTorn], tried[call][callUnheard])
 	}
 }

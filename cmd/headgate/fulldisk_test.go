@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"headgate/engine/control"
 )
@@ -166,12 +165,12 @@ func TestFullDisk(t *testing.T) {
 				return err == nil
 			}
 			p := o.start("run")
-			o.eventually("the first file is delivered, and a ballast kept", time.Minute, func() bool { return ballast() && o.rests() })
+			o.eventually("the first file is delivered, and a ballast kept", patience, func() bool { return ballast() && o.rests() })
 			o.write("in.csv", []byte("sku,qty\nB,2\nY,none\n"))
 			waiting := o.waiting()[0].ID
 			o.fill(test.fill)
 			o.must(os.Rename(o.path("in.csv"), o.path("in/2.csv")))
-			o.eventually("the flows stand still, and the ballast is given up", time.Minute, func() bool {
+			o.eventually("the flows stand still, and the ballast is given up", patience, func() bool {
 				stock, room := o.told("stock")
 				list, _ := o.told("copy")
 				return !ballast() && strings.Contains(room, "make room") && stock.Waits != "" && list.Waits != ""
@@ -186,7 +185,7 @@ func TestFullDisk(t *testing.T) {
 			p.kill()
 			o.refused("make room", "run", "--once")
 			p = o.start("run")
-			o.eventually("it waits for room", time.Minute, func() bool {
+			o.eventually("it waits for room", patience, func() bool {
 				_, room := o.told("stock")
 				return strings.Contains(room, "make room")
 			})
@@ -194,7 +193,7 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("with no room to settle it, there is %v", o.rowsIn("out"))
 			}
 			o.must(os.Remove(o.path(test.fill + "/hog")))
-			o.eventually("all goes on", time.Minute, func() bool {
+			o.eventually("all goes on", patience, func() bool {
 				f, room := o.told("stock")
 				return ballast() && o.has("out", "A,1", "B,2") && o.has("elsewhere", "A,1", "B,2") && f.State != "" && room == ""
 			})
@@ -210,20 +209,20 @@ func TestFullDestination(t *testing.T) {
 	t.Parallel()
 	o := smallDisks(t, "256k", "out")
 	p := o.start("run")
-	o.eventually("the first file is delivered", time.Minute, o.rests)
+	o.eventually("the first file is delivered", patience, o.rests)
 	o.fill("out")
 	o.write("in.csv", []byte("sku,qty\nB,2\nY,none\n"))
 	o.must(os.Rename(o.path("in.csv"), o.path("in/2.csv")))
-	o.eventually("its flow stands still and says why", time.Minute, func() bool {
+	o.eventually("its flow stands still and says why", patience, func() bool {
 		f, _ := o.told("stock")
 		return strings.Contains(f.Why, "no space left") && strings.Contains(f.Hint, "make room")
 	})
-	o.eventually("the other goes on", time.Minute, func() bool {
+	o.eventually("the other goes on", patience, func() bool {
 		f, room := o.told("copy")
 		return o.has("elsewhere", "A,1", "B,2") && f.State != "" && f.Why == "" && room == ""
 	})
 	o.must(os.Remove(o.path("out/hog")))
-	o.eventually("all goes on", time.Minute, func() bool { return o.has("out", "A,1", "B,2") })
+	o.eventually("all goes on", patience, func() bool { return o.has("out", "A,1", "B,2") })
 	o.leave(p)
 	o.delivered("A,1", "B,2")
 }
@@ -247,12 +246,12 @@ func TestFullInABatch(t *testing.T) {
 		t.Fatalf("it left with %d:\n%s", p.code, p.told)
 	}
 	p = o.start("run")
-	o.eventually("it waits for room", time.Minute, func() bool {
+	o.eventually("it waits for room", patience, func() bool {
 		_, room := o.told("stock")
 		return strings.Contains(room, "make room")
 	})
 	o.must(exec.Command("mount", "-o", "remount,size=64m", o.path("state/exceptions")).Run())
-	o.eventually("all goes on", time.Minute, func() bool {
+	o.eventually("all goes on", patience, func() bool {
 		f, _ := o.told("stock")
 		g, _ := o.told("copy")
 		return f.Open["rejected"] == 1002 && g.Open["rejected"] == 1002
@@ -292,10 +291,10 @@ func TestDiskThatFails(t *testing.T) {
 	o.must(os.Remove(o.path("state")))
 	o.must(os.Symlink(disk.at, o.path("state")))
 	p := o.start("run")
-	o.eventually("the first file is delivered, and nothing runs", time.Minute, o.rests)
+	o.eventually("the first file is delivered, and nothing runs", patience, o.rests)
 	disk.fail()
 	o.write("in/2.csv", []byte("sku,qty\nB,2\nY,none\n"))
-	o.eventually("the flows stand still", time.Minute, func() bool {
+	o.eventually("the flows stand still", patience, func() bool {
 		f, room := o.told("stock")
 		return p.left() || strings.Contains(room, "may only be read: the kernel's log says why") && f.Waits != ""
 	})
@@ -307,7 +306,7 @@ func TestDiskThatFails(t *testing.T) {
 	p.kill()
 	disk.remount()
 	p = o.start("run")
-	o.eventually("all goes on", time.Minute, func() bool { return o.has("out", "A,1", "B,2") && o.has("elsewhere", "A,1", "B,2") })
+	o.eventually("all goes on", patience, func() bool { return o.has("out", "A,1", "B,2") && o.has("elsewhere", "A,1", "B,2") })
 	o.leave(p)
 	o.delivered("A,1", "B,2")
 }

@@ -73,7 +73,7 @@ func checkBy(ctx context.Context, path string, within time.Duration, c *exec.Cmd
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, errTooLong) && code != nil && code.UserTime()+code.SystemTime() > within/10:
+	case errors.Is(err, errTooLong) && code != nil && code.UserTime()+code.SystemTime() > within/20:
 		return nil, fmt.Errorf("%w: the check of %s read on and on, and was ended after %s", state.ErrDamaged, path, within)
 	case errors.Is(err, errTooLong):
 		return nil, fmt.Errorf("%w: the check of %s waited for its disk for %s: look at the kernel's log, mend the disk, then start again", errUnchecked, path, within)
