@@ -105,11 +105,11 @@ func (a *api) stored() map[string][]string {
 }
 
 // orderFile writes a file with so many more orders, and with new totals of a third of
-// those before them.
+// the sixty before them.
 func (o *operator) orderFile(first, orders int) {
 	o.Helper()
 	text := []byte("number,total\n")
-	for i := range first + orders {
+	for i := max(0, first-60); i < first+orders; i++ {
 		if number := fmt.Sprintf("A-%05d", i); i >= first || (i+first/20)%3 == 0 {
 			o.totals[number] = fmt.Sprintf("%d.50", i+first)
 			text = fmt.Appendf(text, "%s,%s\n", number, o.totals[number])
