@@ -17,7 +17,7 @@ import (
 
 const (
 	backupName = "headgate-"
-	backupTime = "20060102T150405Z"
+	backupTime = "20060102T150405.000Z" // two within a second are two
 	backupEnd  = ".db"
 )
 
