@@ -294,6 +294,27 @@ func (q *Query) Of(writeKey []string) []string {
 	return writeKey
 }
 
+// Only returns the query for some of its keys, by their places.
+func (q *Query) Only(places []int) Query {
+	some := Query{Columns: q.Columns, Keys: make([][]record.Value, len(places))}
+	if q.References != nil {
+		some.References = make([]string, len(places))
+	}
+	if q.IDs != nil {
+		some.IDs = make([]record.Value, len(places))
+	}
+	for k, at := range places {
+		some.Keys[k] = q.Keys[at]
+		if q.References != nil {
+			some.References[k] = q.References[at]
+		}
+		if q.IDs != nil {
+			some.IDs[k] = q.IDs[at]
+		}
+	}
+	return some
+}
+
 // Found is one row that answers a query.
 type Found struct {
 	At        int        // which of Query.Keys
@@ -303,7 +324,8 @@ type Found struct {
 }
 
 // Finder is a destination that can be asked what it holds now. More than one
-// answer for one key is the caller's to judge.
+// answer for one key is the caller's to judge. One that asks key by key may fail with
+// a *PartlyFound.
 type Finder interface {
 	Find(ctx context.Context, q Query) ([]Found, error)
 }

@@ -100,6 +100,20 @@ func MissingColumn(op, column string, have []string) *Error {
 	return &Error{Class: Broken, Op: op, Hint: hint, Err: fmt.Errorf("no column %q", column)}
 }
 
+// PartlyFound is the error of a look-up that was answered for some of its keys: they
+// need not be asked for again.
+type PartlyFound struct {
+	Answered []bool  // one for each of Query.Keys
+	Found    []Found // what answers those
+	Err      error
+}
+
+// Error says why the others were not answered.
+func (e *PartlyFound) Error() string { return e.Err.Error() }
+
+// Unwrap returns why.
+func (e *PartlyFound) Unwrap() error { return e.Err }
+
 // RowError says that one row is broken in itself; the rows around it are not.
 type RowError struct {
 	Code    string // stable: "csv_quote", "csv_columns", "too_long", "encoding", "json"

@@ -287,14 +287,8 @@ func (d *decider) ask(ctx context.Context, b *batch, ask []int32) error {
 			query.References, query.IDs = append(query.References, d.carriedReference(&b.items[i])), append(query.IDs, b.items[i].toID)
 		}
 	}
-	var found []connectors.Found
-	find := func() (err error) {
-		if found, err = d.finder.Find(ctx, query); err != nil {
-			return d.hiddenError(b.chosen(ask), err)
-		}
-		return nil
-	}
-	if err := d.retry(ctx, d.flow.To, find); err != nil {
+	found, err := d.find(ctx, &query, func() []*item { return b.chosen(ask) })
+	if err != nil {
 		return err
 	}
 	answers := make([]int, len(ask))

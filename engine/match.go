@@ -221,12 +221,8 @@ func (r *run) findBy(ctx context.Context, columns []string, items []*item, value
 	for i, it := range items {
 		query.Keys[i] = []record.Value{value(it)}
 	}
-	var rows []connectors.Found
-	find := func() (err error) {
-		rows, err = r.finder.Find(ctx, query)
-		return r.hiddenError(items, err)
-	}
-	if err := r.retry(ctx, r.flow.To, find); err != nil {
+	rows, err := r.find(ctx, &query, func() []*item { return items })
+	if err != nil {
 		return nil, err
 	}
 	found := make(map[*item][]connectors.Found, len(rows))

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -162,7 +163,10 @@ func (c *courier) lookFor(ctx context.Context, p *parcel, asked []int, late bool
 		query.Keys, query.References, query.IDs = append(query.Keys, key), append(query.References, x.Reference), append(query.IDs, x.ID)
 	}
 	found, err := c.finder.Find(ctx, query)
-	if err != nil {
+	partly, some := errors.AsType[*connectors.PartlyFound](err)
+	if some {
+		found = partly.Found
+	} else if err != nil {
 		return c.hiddenError(p.items, err)
 	}
 	rows := make([][]connectors.Found, len(asked))
@@ -170,9 +174,11 @@ func (c *courier) lookFor(ctx context.Context, p *parcel, asked []int, late bool
 		rows[f.At] = append(rows[f.At], f)
 	}
 	for k, i := range asked {
-		c.judgeFound(p, &p.Changes[i], rows[k], late)
+		if !some || partly.Answered[k] {
+			c.judgeFound(p, &p.Changes[i], rows[k], late)
+		}
 	}
-	return nil
+	return c.hiddenError(p.items, err)
 }
 
 // chokesFor is how long an answer must have been lost before one record that the system

@@ -35,20 +35,22 @@ func (f *finder) Find(ctx context.Context, q connectors.Query) ([]connectors.Fou
 	if err := q.Check(); err != nil {
 		return nil, f.failed(connectors.Broken, "find", "", err)
 	}
-	answers := make([][]connectors.Found, len(q.Keys))
+	answers, answered := make([][]connectors.Found, len(q.Keys)), make([]bool, len(q.Keys))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(findsAtOnce)
 	for i := range q.Keys {
 		group.Go(func() error {
 			found, err := f.findOne(ctx, &q, i)
-			answers[i] = found
+			answers[i], answered[i] = found, err == nil
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	err := group.Wait()
+	found := slices.Concat(answers...)
+	if err != nil {
+		return nil, &connectors.PartlyFound{Answered: answered, Found: found, Err: err}
 	}
-	return slices.Concat(answers...), nil
+	return found, nil
 }
 
 func (f *finder) findOne(ctx context.Context, q *connectors.Query, at int) ([]connectors.Found, error) {

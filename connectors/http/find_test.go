@@ -1,10 +1,13 @@
 package http
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	nethttp "net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"headgate/connectors"
@@ -127,6 +130,47 @@ func TestFindOfNothingKnown(t *testing.T) {
 	d := serve(t, &recorder{status: 200}, orders(&Resource{Finds: []Find{byID}}))
 	if _, err := d.(connectors.Finder).Find(t.Context(), query("1")); connectors.ClassOf(err) != connectors.Broken {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestFindPartly: what was answered before one key failed counts, and the others can be
+// asked for alone.
+func TestFindPartly(t *testing.T) {
+	t.Parallel()
+	var failed atomic.Bool
+	h := nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		name := r.URL.Query().Get("external_id")
+		if name == "ref-6" && failed.CompareAndSwap(false, true) {
+			w.WriteHeader(nethttp.StatusInternalServerError)
+			return
+		}
+		_, _ = io.WriteString(w, `{"data":{"items":[{"external_id":"`+name+`"}]}}`)
+	})
+	finder := serve(t, h, orders(&Resource{Finds: []Find{byName}})).(connectors.Finder)
+	q := query("1", "2", "3", "4", "5", "6", "7", "8")
+	found, err := finder.Find(t.Context(), q)
+	partly, ok := errors.AsType[*connectors.PartlyFound](err)
+	if !ok || found != nil || partly.Answered[5] || !slices.Contains(partly.Answered, true) || connectors.ClassOf(err) != connectors.Down {
+		t.Fatalf("%v, %v: %+v", found, err, partly)
+	}
+	var left []int
+	answered := make([]int, len(q.Keys))
+	for i, done := range partly.Answered {
+		if !done {
+			left = append(left, i)
+		}
+	}
+	for _, f := range partly.Found {
+		answered[f.At]++
+	}
+	if found, err = finder.Find(t.Context(), q.Only(left)); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		answered[left[f.At]]++
+	}
+	if slices.ContainsFunc(answered, func(n int) bool { return n != 1 }) {
+		t.Errorf("found %v, of which first %v", answered, partly.Answered)
 	}
 }
 

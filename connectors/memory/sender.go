@@ -218,10 +218,11 @@ func (s *findingSender) Find(ctx context.Context, q connectors.Query) ([]connect
 		return nil, err
 	}
 	var found []connectors.Found
+	answered := make([]bool, len(q.Keys))
 	for k, key := range q.Keys {
 		if fail := s.api.FailFind; fail != nil && q.References != nil {
 			if err := fail(q.References[k]); err != nil {
-				return nil, err
+				return nil, &connectors.PartlyFound{Answered: answered, Found: found, Err: err}
 			}
 		}
 		for i := range w.table.rows {
@@ -236,6 +237,7 @@ func (s *findingSender) Find(ctx context.Context, q connectors.Query) ([]connect
 			}
 			found = append(found, connectors.Found{At: k, Write: pick(shown, w.write), Read: pick(shown, read), Returning: pick(shown, w.returning)})
 		}
+		answered[k] = true
 	}
 	return found, nil
 }
