@@ -101,7 +101,10 @@ func (r *run) settledHow(it *item) string {
 	if it.resent {
 		return "sent again: the bytes that were kept"
 	}
-	return "looked up: " + r.summary.To + map[bool]string{true: " has it no more", false: " has it"}[it.op == connectors.Delete]
+	if it.op == connectors.Delete {
+		return "looked up: " + r.summary.To + " has it no more"
+	}
+	return "looked up: " + r.summary.To + " has it"
 }
 
 // doubtOn leaves in doubt what was in doubt. It is told where there is news of it, and

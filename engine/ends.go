@@ -8,9 +8,9 @@ import (
 )
 
 // learnEnds looks up what the last process was about to write of records whose newer
-// versions are not delivered: stopped, refused, or not wanted. An intent found open is an unknown
-// answer, and resolved before anything else of its key (R5): else what was written would
-// be taken for a foreign change, and a record that was created for none.
+// versions are not delivered: stopped, refused, or not wanted. An intent found open is
+// an unknown answer, and resolved before anything else of its key (R5): else what was
+// written would be taken for a foreign change, and a record that was created for none.
 func (d *decider) learnEnds(ctx context.Context, b *batch, asked []int32) error {
 	if len(d.intents) == 0 || d.finder == nil || d.observer != nil {
 		return nil

@@ -147,7 +147,11 @@ func (e *Engine) resolution(f *rules.Flow, o *OpenRecord, entry *Entry, as Resol
 	} else {
 		o.judgeAnew(entry, notDone)
 		line.Outcome = Held
-		line.Reason = reasonOf(notDone, map[bool]string{true: "a newer version waited: the next run delivers it", false: "it was not done: the next run sends it as new"}[newer])
+		becomes := "it was not done: the next run sends it as new"
+		if newer {
+			becomes = "a newer version waited: the next run delivers it"
+		}
+		line.Reason = reasonOf(notDone, becomes)
 		settlement.Open = []OpenRecord{*o}
 	}
 	settlement.Entries[0].Entry = *entry

@@ -24,8 +24,9 @@ const (
 
 // system is how a connector does, whichever flows ask it. It is the breaker between
 // them: what fails as often in a row as the connector's attempts say, one behind the
-// other in time, or lets nobody in, is left alone. Then one run at a time may probe it, and an answer lets all in.
-// It outlives runs and reloads, as long as the connector is declared alike.
+// other in time, or lets nobody in, is left alone. Then one run at a time may probe it,
+// and an answer lets all in. It outlives runs and reloads, as long as the connector is
+// declared alike.
 type system struct {
 	name     string
 	attempts int

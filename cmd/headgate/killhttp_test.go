@@ -13,7 +13,8 @@ import (
 // orders, and new totals of them, are sent to an API that fails in every way there is
 // and stores an order twice when it is sent twice. With a look-up, and with an
 // idempotency key, each order is there exactly once in the end, with its last total.
-// With neither, none is there twice, and those of which nobody can know are in doubt. HEADGATE_TEST_KILLS says how many kills must land.
+// With neither, none is there twice, and those of which nobody can know are in doubt.
+// HEADGATE_TEST_KILLS says how many kills must land.
 func TestKillHTTP(t *testing.T) {
 	t.Parallel()
 	for way, args := range map[string][]string{

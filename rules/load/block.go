@@ -32,7 +32,10 @@ func (l *loader) block(b *hclsyntax.Block, labels int) *block {
 	case len(b.Labels) < labels:
 		x.fail(b.TypeRange, "label", fmt.Sprintf("%s needs a name", b.Type), fmt.Sprintf(`write %s "name" { … }`, b.Type))
 	case len(b.Labels) > labels:
-		takes := map[bool]string{true: "one name", false: "no name"}[labels == 1]
+		takes := "no name"
+		if labels == 1 {
+			takes = "one name"
+		}
 		x.fail(b.LabelRanges[labels], "label", fmt.Sprintf("%s takes %s", b.Type, takes), "take this one away")
 	case labels == 1 && b.Type != "test" && !isName(x.label):
 		x.fail(b.LabelRanges[0], "name", fmt.Sprintf("%q is not a name", x.label), "names are lower case letters, digits and _, and begin with a letter")
