@@ -95,7 +95,7 @@ func (q *question) ask(ctx context.Context, f func() error) error {
 		if alone != nil || !worthRetrying(err) || attempt >= q.policy.Attempts || q.over(pause) {
 			return q.failed(attempt, alone, err)
 		}
-		q.log.Warn("a system failed, trying again", "system", resourceName(q.resource), "attempt", attempt, "wait", max(pause, q.system.quietUntil().Sub(q.now())), "error", err)
+		q.log.Warn("a system failed, trying again", "system", resourceName(q.resource), "attempt", attempt, "wait", max(pause, q.system.quiet.until().Sub(q.now())), "error", err)
 		if err := q.sleep(ctx, pause); err != nil {
 			return err
 		}
@@ -139,6 +139,9 @@ func (q *question) admitted(ctx context.Context, attempts int) error {
 func (q *question) note(ctx context.Context, err error) *SystemStatus {
 	if q.effect {
 		defer q.system.asked(q.run)
+	}
+	if after := connectors.AfterOf(err); ctx.Err() != nil && after > 0 {
+		q.system.quiet.extend(q.now(), after) // the run ends, and what it was told holds for all
 	}
 	if ctx.Err() != nil || errors.Is(err, ErrStateUncertain) {
 		return nil

@@ -32,13 +32,12 @@ type system struct {
 	attempts int
 	backoff  time.Duration               // within it, failures of several questions are one
 	failures map[string]connectors.Class // by code, where another than the connector says
-	keep     func(quiet time.Time)       // for the next process
+	quiet    *quiet
 
 	mu     sync.Mutex
 	row    int           // failures, one behind the other in time
 	last   time.Time     // when the last of them was counted
 	wells  uint64        // how often it answered well behind a failure
-	quiet  time.Time     // it asked to be left alone until then
 	since  time.Time     // it is left alone since then; zero: it is not
 	rests  int           // it was found down so often since it was well
 	next   time.Time     // it may be probed then
@@ -71,26 +70,13 @@ func (e *Engine) system(c *rules.Connector) *system {
 	for code, name := range c.Failures {
 		s.failures[code], _ = connectors.ClassNamed(name) // load checked it
 	}
-	s.keep = func(time.Time) {}
-	if e.Notes != nil {
-		if s.quiet = e.Notes.Quiet(c.Name); s.quiet.Sub(e.Clock.Now()) > longestQuiet {
-			s.quiet = e.Clock.Now().Add(longestQuiet) // the clock was another one then
-		}
-		s.keep = func(quiet time.Time) {
-			if err := e.Notes.KeepQuiet(c.Name, quiet); err != nil {
-				e.Log.Warn("when a system may be asked again could not be kept for the next process", "system", c.Name, "error", err)
-			}
-		}
-	}
-	for _, other := range e.systems.all {
-		if other.name == c.Name {
-			s.quiet = later(s.quiet, other.quietUntil())
-		}
+	if s.quiet = e.systems.quiets[c.Name]; s.quiet == nil {
+		s.quiet = e.newQuiet(c)
 	}
 	if e.systems.all == nil {
-		e.systems.all = make(map[string]*system)
+		e.systems.all, e.systems.quiets = make(map[string]*system), make(map[string]*quiet)
 	}
-	e.systems.all[handle(c)] = s
+	e.systems.all[handle(c)], e.systems.quiets[c.Name] = s, s.quiet
 	return s
 }
 
@@ -110,10 +96,11 @@ func (s *system) classed(err error) error {
 	return &other
 }
 
-// systems are all systems, by handle.
+// systems are all systems, by handle, and until when they want to be left alone, by name.
 type systems struct {
-	mu  sync.Mutex
-	all map[string]*system
+	mu     sync.Mutex
+	all    map[string]*system
+	quiets map[string]*quiet
 }
 
 func (all *systems) list() []*system {
@@ -122,20 +109,17 @@ func (all *systems) list() []*system {
 	return slices.Collect(maps.Values(all.all))
 }
 
-// forget drops the systems that set does not declare any more, but those that asked
-// to be left alone until later.
+// forget drops the systems that set does not declare any more, and when those of other
+// names may be asked, unless that is later.
 func (all *systems) forget(set *rules.Ruleset, now time.Time) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	declared := make(map[string]bool)
+	declared, named := make(map[string]bool), make(map[string]bool)
 	for _, c := range set.Connectors {
-		declared[handle(c)] = true
+		declared[handle(c)], named[c.Name] = true, true
 	}
-	for name, s := range all.all {
-		if !declared[name] && !s.quietUntil().After(now) {
-			delete(all.all, name)
-		}
-	}
+	maps.DeleteFunc(all.all, func(handle string, _ *system) bool { return !declared[handle] })
+	maps.DeleteFunc(all.quiets, func(name string, q *quiet) bool { return !named[name] && !q.until().After(now) })
 }
 
 // MayAsk returns an error while the connector's system has asked to be left alone:
@@ -145,7 +129,7 @@ func (e *Engine) MayAsk(c *rules.Connector) error {
 }
 
 func (s *system) mayAsk(now time.Time) error {
-	until := s.quietUntil()
+	until := s.quiet.until()
 	if !until.After(now) {
 		return nil
 	}
@@ -157,12 +141,6 @@ func (s *system) mayAsk(now time.Time) error {
 
 // codeQuiet is the code of requests that were not made: they are no answers of a system.
 const codeQuiet = "left_alone"
-
-func (s *system) quietUntil() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.quiet
-}
 
 // admission says whether a run may ask a system now. Its zero value: it may.
 type admission struct {
@@ -176,7 +154,7 @@ type admission struct {
 func (s *system) admit(r *run, effect bool, now time.Time) (a admission) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	probing := !s.since.IsZero()
+	probing, quiet := !s.since.IsZero(), s.quiet.until()
 	switch {
 	case probing && s.probe != r && (s.probe != nil || now.Before(s.next)):
 		a.alone = s.status()
@@ -184,8 +162,8 @@ func (s *system) admit(r *run, effect bool, now time.Time) (a admission) {
 	case probing && effect && s.asking != nil:
 		a.busy = s.asking
 		return a
-	case s.quiet.After(now):
-		a.wait = s.quiet.Sub(now)
+	case quiet.After(now):
+		a.wait = quiet.Sub(now)
 		return a
 	case probing:
 		if s.probe = r; effect {
@@ -262,8 +240,7 @@ func (s *system) answered(a *asking, err error, now time.Time, rest func(time.Du
 	}
 	s.failed(a, now)
 	if after := connectors.AfterOf(err); after > 0 {
-		s.quiet = later(s.quiet, now.Add(min(after, longestQuiet)))
-		s.keep(s.quiet)
+		s.quiet.extend(now, after)
 	}
 	probing := s.probe == r && !s.since.IsZero()
 	if !probing && (!s.since.IsZero() || class != connectors.Denied && s.row < s.attempts) {
@@ -294,7 +271,7 @@ func (s *system) rest(err error, now time.Time) (*SystemStatus, change) {
 	if s.since.IsZero() {
 		s.since, s.why, changed = now, err, wentDown
 	}
-	s.next, s.probe = later(s.next, s.quiet), nil
+	s.next, s.probe = later(s.next, s.quiet.until()), nil
 	s.free()
 	return s.status(), changed
 }
@@ -309,7 +286,7 @@ func (s *system) open(effect bool, err error, now time.Time, rest func(time.Dura
 	if before.IsZero() {
 		s.since = now
 	}
-	s.next = later(now.Add(wait/2+rest(wait-wait/2)), s.quiet)
+	s.next = later(now.Add(wait/2+rest(wait-wait/2)), s.quiet.until())
 	s.rests, s.effect, s.probe = s.rests+1, effect, nil
 	s.free()
 	told := !before.IsZero() && connectors.ClassOf(s.why) == class
@@ -349,7 +326,7 @@ func (s *system) tryNow(now time.Time, classes ...connectors.Class) {
 	defer s.mu.Unlock()
 	for _, class := range classes {
 		if !s.since.IsZero() && connectors.ClassOf(s.why) == class {
-			s.next = later(now, s.quiet)
+			s.next = later(now, s.quiet.until())
 		}
 	}
 }

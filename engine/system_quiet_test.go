@@ -30,15 +30,34 @@ func TestQuietOfTheNextProcess(t *testing.T) {
 		notes := kept{}
 		busy := &connectors.Error{Class: connectors.Down, After: asked, Err: errors.New("429")}
 		New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).answered(&asking{run: &run{flow: &rules.Flow{}}}, busy, now, whole)
-		if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).quietUntil(); got != now.Add(want) {
+		if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).quiet.until(); got != now.Add(want) {
 			t.Errorf("it asked for %s: the next process waits for %s", asked, got.Sub(now))
 		}
 		notes["erp"] = now.Add(asked)
-		if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).quietUntil(); got != now.Add(want) {
+		if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: notes}).system(erp).quiet.until(); got != now.Add(want) {
 			t.Errorf("it is noted for %s: the next process waits for %s", asked, got.Sub(now))
 		}
 	}
-	if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: kept{}}).system(erp).quietUntil(); !got.IsZero() {
+	if got := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}, Notes: kept{}}).system(erp).quiet.until(); !got.IsZero() {
 		t.Errorf("nothing was asked for, and it waits until %s", got)
+	}
+}
+
+// TestQuietOfAllDeclarations: what a system says to a message that was on its way when it
+// was declared otherwise, all keep to, and what it said before too.
+func TestQuietOfAllDeclarations(t *testing.T) {
+	t.Parallel()
+	now := standing{}.Now()
+	e := New(Config{Ruleset: &rules.Ruleset{}, Clock: standing{}})
+	was, is := &rules.Connector{Name: "erp", Digest: "1"}, &rules.Connector{Name: "erp", Digest: "2"}
+	before, after := e.system(was), e.system(is)
+	busy := &connectors.Error{Class: connectors.Down, After: time.Hour, Err: errors.New("429")}
+	before.answered(&asking{run: &run{flow: &rules.Flow{}}}, busy, now, whole)
+	if before == after || connectors.AfterOf(e.MayAsk(is)) != time.Hour {
+		t.Errorf("the new declaration may be asked: %v", e.MayAsk(is))
+	}
+	e.systems.forget(&rules.Ruleset{}, now)
+	if connectors.AfterOf(e.MayAsk(was)) != time.Hour {
+		t.Error("it was forgotten though it wants to be left alone")
 	}
 }
