@@ -202,7 +202,8 @@ func (w *world) judgeAPI() {
 		if s.doubtful[key] && !s.acted[key] && unsettled(s) {
 			w.problem("%s: an answer of the API was lost, and nobody is told", key)
 		}
-		w.judgeItem("the API", key, last, has[key], open, last%6 == refusedRest || has[key] != last && s.declined[last])
+		gaveUp := w.model.closed[last] || s.declined[last] // a person, once it was found not done, or the API
+		w.judgeItem("the API", key, last, has[key], open, last%6 == refusedRest || has[key] != last && gaveUp)
 	}
 	if b := w.disk.books["orders"]; b != nil && len(b.sends) > 0 {
 		w.problem("%d messages are kept at rest", len(b.sends))
