@@ -36,6 +36,7 @@ func TestVariants(t *testing.T) {
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			archive, err := txtar.ParseFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -62,7 +63,7 @@ func caught(t *testing.T, archive *txtar.Archive) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	for _, proof := range []string{"TestSimulate", "TestFaults", "TestRegressions"} {
+	for _, proof := range []string{"TestRegressions", "TestSimulate", "TestFaults"} {
 		run := exec.Command(binary, "-test.run=^"+proof+"$", "-test.failfast", "-test.timeout=10m")
 		run.Env = append(os.Environ(), "GOMAXPROCS=1", fmt.Sprintf("%s=%d", runsEnv, numberOf(runsEnv, 5000)), seedEnv+"=")
 		if out, err := run.CombinedOutput(); err != nil {
