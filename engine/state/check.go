@@ -10,6 +10,9 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"headgate/engine"
+	"headgate/engine/record"
 )
 
 // ErrDamaged says that a state file is not as it was written.
@@ -88,12 +91,55 @@ func (c *Checked) read(tx *bolt.Tx) error {
 	if id.Restored.IsZero() {
 		c.Taken = id.Taken
 	}
-	return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+	if err := tx.ForEach(func(name []byte, b *bolt.Bucket) error {
 		if string(name) == string(namesBucket) {
 			return nil // names of ledgers, which have no checksum
 		}
 		return c.values(string(name), b)
-	})
+	}); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := complete(tx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete compares what a ledger has with its own counters. Pages that took the place of
+// others are sound in themselves, and keys have no checksum: a record that is not known
+// any more would be delivered once more.
+func complete(tx *bolt.Tx, name string) error {
+	l, b := &ledger{name: name}, bucketOf(tx, name)
+	if b == nil || b.Bucket(entriesBucket) == nil || b.Bucket(opensBucket) == nil {
+		return fmt.Errorf("ledger %s is named, and is not there", name)
+	}
+	var h engine.Header
+	if err := l.readHeader(b, &h); err != nil {
+		return err
+	}
+	var known, stopped, open int64
+	var e engine.Entry
+	var hashes record.Hashes
+	if err := b.Bucket(entriesBucket).ForEach(func(k, v []byte) error {
+		if err := decodeEntry(v, &e, &hashes); err != nil {
+			return l.damaged(string(entriesBucket), k, err)
+		}
+		if known++; e.Outcome.Open() {
+			stopped++
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := b.Bucket(opensBucket).ForEach(func(_, _ []byte) error { open++; return nil }); err != nil {
+		return err
+	}
+	if known != h.Known || open != stopped {
+		return fmt.Errorf("ledger %s knows %d of its %d keys, and %d of %d records that wait", name, known, h.Known, open, stopped)
+	}
+	return nil
 }
 
 // values reads a bucket and those in it.
