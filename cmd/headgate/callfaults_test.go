@@ -175,7 +175,7 @@ func TestFaultyCalls(t *testing.T) {
 	if clean.judge(); t.Failed() {
 		return
 	}
-	every := 23
+	every := 97
 	if os.Getenv("HEADGATE_TEST_FAULTS") == "all" {
 		every = 1
 	}
