@@ -13,7 +13,7 @@ import (
 func probed(t *testing.T) (s *system, a, b *run, now time.Time) {
 	t.Helper()
 	now = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	s = &system{name: "erp", attempts: 2}
+	s = &system{name: "erp", attempts: 2, quiet: new(quiet)}
 	a, b = &run{flow: &rules.Flow{Name: "a"}}, &run{flow: &rules.Flow{Name: "b"}}
 	for want := range 2 {
 		if changed := s.answered(&asking{run: a, effect: true}, errors.New("reset"), now, whole); changed != change(want) {
@@ -103,7 +103,7 @@ func TestOneHiccupOfMany(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	reset := errors.New("reset")
 	open := func() (*system, []*asking) {
-		s := &system{name: "erp", attempts: 3, backoff: time.Second}
+		s := &system{name: "erp", attempts: 3, backoff: time.Second, quiet: new(quiet)}
 		r := &run{flow: &rules.Flow{Name: "a"}}
 		questions := make([]*asking, 8)
 		for i := range questions {
