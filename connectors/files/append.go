@@ -14,6 +14,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"headgate/connectors"
+	"headgate/engine/durable"
 )
 
 const partSuffix = ".part"
@@ -50,7 +51,7 @@ func (d *destination) sync() error {
 		return err
 	}
 	d.named = true
-	return syncDir(d.dir)
+	return durable.SyncDir(d.dir)
 }
 
 // Restore implements connectors.Appender.

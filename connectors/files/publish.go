@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"headgate/connectors"
+	"headgate/engine/durable"
 )
 
 // sumSuffix ends the name of what says how many rows a published file has.
@@ -68,13 +69,13 @@ func (d *destination) publish(name string) error {
 	if err := d.writeSum(name, append(note, '\n')); err != nil {
 		return err
 	}
-	if err := syncDir(d.dir); err != nil {
+	if err := durable.SyncDir(d.dir); err != nil {
 		return err
 	}
 	if err := rename(d.partPath(d.mark.Name), d.path(name)); err != nil {
 		return err
 	}
-	return syncDir(d.dir)
+	return durable.SyncDir(d.dir)
 }
 
 // rename moves a file to a name that is free. Where the file system cannot tell
@@ -189,12 +190,4 @@ func openOwn(path string, mode int) (*os.File, error) {
 		return nil, errors.Join(&os.PathError{Op: "open", Path: path, Err: errNoFile}, f.Close())
 	}
 	return f, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"headgate/engine/durable"
 )
 
 // Told is what one alert on one channel has told, and when.
@@ -53,20 +54,7 @@ func (f File) Save(told map[string]Told) (err error) {
 	if err != nil {
 		return err
 	}
-	t, err := os.CreateTemp(filepath.Dir(string(f)), filepath.Base(string(f))+".*") // readable by its owner only
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(t.Name())
-		}
-	}()
-	_, err = t.Write(append(text, '\n'))
-	if err = errors.Join(err, t.Sync(), t.Close()); err != nil {
-		return err
-	}
-	return os.Rename(t.Name(), string(f))
+	return durable.Replace(string(f), append(text, '\n'))
 }
 
 var _ Memory = File("")

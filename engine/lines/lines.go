@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"headgate/engine/durable"
 	"headgate/engine/record"
 )
 
@@ -64,21 +65,13 @@ func (l *Log) open() error {
 	}
 	info, err := f.Stat()
 	if err == nil && statErr != nil {
-		err = syncDir(l.names.dir)
+		err = durable.SyncDir(l.names.dir)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("open the log of %s: %w", l.names.log, err), f.Close())
 	}
 	l.file, l.size = f, info.Size()
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // repair cuts a last line without its end, and keeps it beside the log.
@@ -102,7 +95,7 @@ func (l *Log) repair() error {
 	if err := os.WriteFile(filepath.Join(l.names.dir, fmt.Sprintf(l.names.torn(), n)), torn, 0o600); err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(end), f.Sync(), syncDir(l.names.dir))
+	return errors.Join(f.Truncate(end), f.Sync(), durable.SyncDir(l.names.dir))
 }
 
 // lastLine returns where the last whole line ends, and what stands behind it.

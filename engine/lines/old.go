@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"headgate/engine/durable"
 )
 
 // Old returns the rotated files whose last line was written before the time.
@@ -34,7 +36,7 @@ func (l *Log) Remove(old []string) error {
 			return fmt.Errorf("prune the log of %s: %w", l.names.log, err)
 		}
 	}
-	return syncDir(l.names.dir)
+	return durable.SyncDir(l.names.dir)
 }
 
 // ReadFile returns the lines of one file of a log, as Read does.

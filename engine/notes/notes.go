@@ -1,8 +1,9 @@
 // Package notes keeps what a process was handling, for the process that comes after
 // it if it dies of that: one small file a flow, and the trace of a crash.
 //
-// Nothing is fsynced: what a process wrote is there when that process dies. After a
-// power cut nobody asks, since no record is to blame for it.
+// What was handled is not fsynced: what a process wrote is there when that process
+// dies. After a power cut nobody asks, since no record is to blame for it. How long a
+// system wants to be left alone is kept there too, and outlives a power cut.
 package notes
 
 import (
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"headgate/engine"
+	"headgate/engine/durable"
 )
 
 // The files beside the notes.
@@ -127,7 +129,7 @@ func (n *Notes) KeepQuiet(system string, until time.Time) error {
 	if err != nil {
 		return err
 	}
-	return replace(n.quietPath(system), text)
+	return durable.Replace(n.quietPath(system), text)
 }
 
 func (n *Notes) quietPath(system string) string {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"headgate/engine/durable"
 )
 
 const (
@@ -42,7 +44,7 @@ func (db *DB) Backup(path string, verify func(path string) error) error {
 		_ = os.Remove(fresh)
 		return fmt.Errorf("back up the state: %w", err)
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // copyTo copies all pages into a file that says when that was.
@@ -149,7 +151,7 @@ func Restore(dir, backup string, now time.Time) (aside string, err error) {
 	if err := os.Rename(fresh, path); err != nil { // what was there has another name already: there is a state at all times
 		return "", err
 	}
-	return aside, syncDir(dir)
+	return aside, durable.SyncDir(dir)
 }
 
 // setAside gives the state another name too, where there is one.
@@ -255,7 +257,7 @@ func Compact(dir string, verify func(path string) error) (before, after int64, e
 	if err := os.Rename(fresh, path); err != nil {
 		return 0, 0, err
 	}
-	return before, after, syncDir(dir)
+	return before, after, durable.SyncDir(dir)
 }
 
 // compactStep is how many bytes are written in one transaction.

@@ -17,6 +17,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"headgate/engine"
+	"headgate/engine/durable"
 	"headgate/engine/record"
 )
 
@@ -79,7 +80,7 @@ func makeNew(path string) error {
 	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return errors.Join(os.Remove(fresh), syncDir(filepath.Dir(path)))
+	return errors.Join(os.Remove(fresh), durable.SyncDir(filepath.Dir(path)))
 }
 
 // OpenReadOnly opens the state in dir to be read, beside other readers. A state
@@ -129,7 +130,7 @@ func (db *DB) begin(changed time.Time) error {
 	if err := db.Announce(""); err != nil {
 		return err
 	}
-	if err := writeDurably(filepath.Join(db.dir, markName), nil); err != nil {
+	if err := durable.Replace(filepath.Join(db.dir, markName), nil); err != nil {
 		return fmt.Errorf("note that the state is in use: %w", err)
 	}
 	return db.identify(changed)

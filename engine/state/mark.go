@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"headgate/engine/durable"
 )
 
 const (
@@ -62,33 +64,7 @@ func writeInstall(dir string, i install) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(filepath.Join(dir, installName), append(text, '\n'))
-}
-
-// writeDurably gives the file its content or leaves it as it is.
-func writeDurably(path string, content []byte) error {
-	fresh := fmt.Sprintf("%s.new-%d", path, os.Getpid())
-	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(fresh))
-	}
-	if err := os.Rename(fresh, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Replace(filepath.Join(dir, installName), append(text, '\n'))
 }
 
 // unmark notes that the state was closed as it should be.
@@ -96,5 +72,5 @@ func unmark(dir string) error {
 	if err := os.Remove(filepath.Join(dir, markName)); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
