@@ -100,9 +100,16 @@ type Tools struct {
 	Timeout time.Duration                // within which a system over a network must answer; 0: none
 	Wait    func(context.Context) error  // called before each request: the rate limit
 	Secret  func(Secret) (string, error) // resolves a secret
+	Renew   Renew                        // nil: nothing can be kept
 	Dir     string                       // the ruleset's directory, for relative paths
 	Root    *os.Root                     // Dir, opened; nil where there is none
 }
+
+// Renew hands what was kept last to renew, "" at first, and keeps what that returns
+// before Renew returns, so that a power cut does not take it away: for what is good
+// once and is answered with its successor. One at a time does so, of all processes.
+// Where nothing can be kept, or ctx ends before it is its turn, renew is not called.
+type Renew func(ctx context.Context, renew func(kept string) (string, error)) error
 
 // Connector is an open connector.
 type Connector interface {

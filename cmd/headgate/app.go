@@ -136,7 +136,7 @@ func (a *app) opener(set *rules.Ruleset, mayAsk func(*rules.Connector) error) fu
 	return func(c *rules.Connector) (connectors.Connector, error) {
 		for _, kind := range builtin.Kinds() {
 			if kind.Name == c.Type {
-				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Timeout: c.Timeout, Wait: waiter(c.Rate, func() error { return mayAsk(c) }), Secret: a.secret, Dir: set.Dir})
+				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Timeout: c.Timeout, Wait: waiter(c.Rate, func() error { return mayAsk(c) }), Secret: a.secret, Renew: renewer(a.tokenPath(set, c.Name)), Dir: set.Dir})
 			}
 		}
 		return nil, fmt.Errorf("no connector type is called %q", c.Type)
@@ -216,6 +216,9 @@ func (a *app) noted(e *engine.Engine, set *rules.Ruleset) (*notes.Notes, error) 
 // writable opens state and exception log to be written. The ballast that a process
 // before this one left is given up where they would not find room.
 func (a *app) writable(ctx context.Context, set *rules.Ruleset) (*state.DB, *exceptions.Log, error) {
+	if err := ours(a.statePath(set)); err != nil {
+		return nil, nil, err
+	}
 	room := a.roomOf(set)
 	if full(room.begin()) {
 		if err := room.spare(); err != nil {

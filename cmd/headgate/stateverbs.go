@@ -122,6 +122,9 @@ func (a *app) alone(ctx context.Context, name, why string, request any, do func(
 		return err
 	}
 	dir := a.statePath(set)
+	if err := ours(dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}

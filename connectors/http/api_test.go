@@ -26,6 +26,7 @@ type reading struct {
 	now       func() time.Time
 	wait      func(context.Context) error // before each request
 	secret    string                      // every one of the connector; "": canary
+	renew     connectors.Renew
 	columns   []record.Column
 }
 
@@ -50,7 +51,7 @@ func (r *reading) open(t *testing.T, url string) connectors.Source {
 	}
 	settings, resource := loaded(t, "url = \""+url+"\"\n"+r.connector, r.resource)
 	conn, err := http.Kind().Open(settings, connectors.Tools{
-		Timeout: r.timeout, Now: r.now, Wait: r.wait,
+		Timeout: r.timeout, Now: r.now, Wait: r.wait, Renew: r.renew,
 		Secret: func(connectors.Secret) (string, error) { return cmp.Or(r.secret, canary), nil },
 	})
 	if err != nil {

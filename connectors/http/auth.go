@@ -2,7 +2,10 @@ package http
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,12 +29,17 @@ const renewBefore = 30 * time.Second
 // guessed: that would be a second request, before any Retry-After has passed.
 const inBody = "body"
 
-// token is the access token that is in use. It is kept in memory only: client
-// credentials make another at any time.
+// opToken is what is tried where a token is asked for.
+const opToken = "ask for a token"
+
+// token is the access token that is in use. It is kept in memory only: another can be
+// asked for at any time.
 type token struct {
 	mu    sync.Mutex
 	text  string
 	until time.Time // zero: it does not say
+
+	successor string // a refresh token that could not be kept; "": it was
 }
 
 // secret resolves a secret once.
@@ -103,10 +111,6 @@ func (c *connector) accessToken(ctx context.Context, s *OAuth2) (string, error) 
 	if c.token.text != "" && (c.token.until.IsZero() || c.tools.Now().Add(renewBefore).Before(c.token.until)) {
 		return c.token.text, nil
 	}
-	secret, err := c.secret(s.ClientSecret)
-	if err != nil {
-		return "", err
-	}
 	clients, err := c.connected()
 	if err != nil {
 		return "", err
@@ -114,15 +118,16 @@ func (c *connector) accessToken(ctx context.Context, s *OAuth2) (string, error) 
 	if err := c.tools.Wait(ctx); err != nil {
 		return "", err
 	}
-	config := clientcredentials.Config{ClientID: s.ClientID, ClientSecret: secret, TokenURL: s.TokenURL, Scopes: strings.Fields(s.Scope), AuthStyle: oauth2.AuthStyleInHeader}
-	if s.SendIn == inBody {
-		config.AuthStyle = oauth2.AuthStyleInParams
-	}
-	c.know(nameBasic, basicText(url.QueryEscape(s.ClientID), url.QueryEscape(secret)))
+	asking := context.WithValue(ctx, oauth2.HTTPClient, clients.effect)
 	asked := c.tools.Now()
-	t, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, clients.effect))
+	var t *oauth2.Token
+	if s.RefreshToken.IsZero() {
+		t, err = c.byCredentials(asking, s)
+	} else {
+		t, err = c.byRefreshToken(asking, s)
+	}
 	if err != nil {
-		return "", c.tokenFailure(ctx, err)
+		return "", err
 	}
 	c.token.text, c.token.until = t.AccessToken, time.Time{}
 	if !t.Expiry.IsZero() {
@@ -132,10 +137,104 @@ func (c *connector) accessToken(ctx context.Context, s *OAuth2) (string, error) 
 	return t.AccessToken, nil
 }
 
+// byCredentials asks for a token by client credentials.
+func (c *connector) byCredentials(ctx context.Context, s *OAuth2) (*oauth2.Token, error) {
+	secret, err := c.clientSecret(s)
+	if err != nil {
+		return nil, err
+	}
+	config := clientcredentials.Config{ClientID: s.ClientID, ClientSecret: secret, TokenURL: s.TokenURL, Scopes: strings.Fields(s.Scope), AuthStyle: s.style()}
+	t, err := config.Token(ctx)
+	if err != nil {
+		return nil, c.tokenFailure(ctx, err, "see client_id, client_secret and scope")
+	}
+	return t, nil
+}
+
+// byRefreshToken asks for a token by the refresh token of the answer before. Its
+// successor is kept before the token is used: from then on it may be the only one.
+func (c *connector) byRefreshToken(ctx context.Context, s *OAuth2) (t *oauth2.Token, err error) {
+	first, err := c.secret(s.RefreshToken)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := c.clientSecret(s)
+	if err != nil {
+		return nil, err
+	}
+	if c.tools.Renew == nil {
+		return nil, denied(opToken, errors.New("here is nowhere to keep the refresh token that the answer replaces this one by"))
+	}
+	config := oauth2.Config{ClientID: s.ClientID, ClientSecret: secret, Endpoint: oauth2.Endpoint{TokenURL: s.TokenURL, AuthStyle: s.style()}}
+	var failure error
+	err = c.tools.Renew(ctx, func(text string) (string, error) {
+		last := successor(s, first, text)
+		if c.token.successor != "" {
+			last.RefreshToken = c.token.successor
+		}
+		c.know(nameRefresh, last.RefreshToken)
+		if t, err = config.TokenSource(ctx, &oauth2.Token{RefreshToken: last.RefreshToken}).Token(); err != nil {
+			failure = c.tokenFailure(ctx, err, "log in anew, and give the refresh token of that: see client_id and client_secret, too")
+			return "", failure
+		}
+		c.know(nameSuccessor, t.RefreshToken)
+		c.token.successor, last.RefreshToken = t.RefreshToken, t.RefreshToken
+		kept, err := json.Marshal(last)
+		return string(kept), err
+	})
+	switch {
+	case failure != nil:
+		return nil, failure
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, &connectors.Error{Class: connectors.Down, Code: "secret", Op: "keep the next refresh token", Err: err}
+	}
+	c.token.successor = ""
+	return t, nil
+}
+
+// lineage is what is kept of refresh tokens: the last, and of which it descends, so
+// that a person who gives another first one is heard.
+type lineage struct {
+	First        string `json:"first"` // a digest
+	RefreshToken string `json:"refresh_token"`
+}
+
+// successor is the last of those that descend from first.
+func successor(s *OAuth2, first, kept string) lineage {
+	sum := sha256.Sum256([]byte(strings.Join([]string{s.TokenURL, s.ClientID, first}, "\x00")))
+	digest := hex.EncodeToString(sum[:])
+	var last lineage
+	if json.Unmarshal([]byte(kept), &last) != nil || last.First != digest || last.RefreshToken == "" {
+		return lineage{First: digest, RefreshToken: first}
+	}
+	return last
+}
+
+// clientSecret is the secret of the client. It is not shown in the form in which it is sent either.
+func (c *connector) clientSecret(s *OAuth2) (string, error) {
+	secret, err := c.secret(s.ClientSecret)
+	if err == nil {
+		c.know(nameBasic, basicText(url.QueryEscape(s.ClientID), url.QueryEscape(secret)))
+	}
+	return secret, err
+}
+
+// style is where the login of the client stands.
+func (s *OAuth2) style() oauth2.AuthStyle {
+	if s.SendIn == inBody {
+		return oauth2.AuthStyleInParams
+	}
+	return oauth2.AuthStyleInHeader
+}
+
 // What is sent in place of a secret is one, too. It is kept under these names.
 const (
-	nameToken = "access token"
-	nameBasic = "basic login"
+	nameToken     = "access token"
+	nameBasic     = "basic login"
+	nameRefresh   = "refresh token"
+	nameSuccessor = "next refresh token"
 )
 
 // basicText is what a name and a password are sent as.
@@ -158,18 +257,17 @@ func (c *connector) renewable(refused *nethttp.Request) bool {
 }
 
 // tokenFailure is a token that was not given. The answer is not shown: it may hold one.
-func (c *connector) tokenFailure(ctx context.Context, err error) error {
-	const op = "ask for a token"
+func (c *connector) tokenFailure(ctx context.Context, err error, hint string) error {
 	e, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok || e.Response == nil {
-		return c.unanswered(ctx, op, err, false)
+		return c.unanswered(ctx, opToken, err, false)
 	}
 	status := e.Response.StatusCode
 	why := fmt.Errorf("it was answered with %d", status)
 	if e.ErrorCode != "" {
 		why = fmt.Errorf("it was answered with %d %s", status, cut(c.hide(e.ErrorCode), maxWords))
 	}
-	failure := &connectors.Error{Class: connectors.Denied, Code: fmt.Sprint(status), Op: op, Err: why, Hint: "see client_id, client_secret and scope"}
+	failure := &connectors.Error{Class: connectors.Denied, Code: fmt.Sprint(status), Op: opToken, Err: why, Hint: hint}
 	if status == nethttp.StatusTooManyRequests || status >= 500 {
 		failure.Class, failure.Hint = connectors.Down, ""
 		failure.After = retryAfter(e.Response.Header, c.tools.Now())

@@ -25,7 +25,7 @@ type Auth struct {
 	Bearer connectors.Secret `hcl:"bearer,optional" doc:"a token, sent as Authorization: Bearer"`
 	Basic  *Basic            `hcl:"basic,block" doc:"a name and a password"`
 	Header *Header           `hcl:"header,block" doc:"a secret in a header of another name"`
-	OAuth2 *OAuth2           `hcl:"oauth2,block" doc:"client credentials: a token is asked for, and renewed before it ends"`
+	OAuth2 *OAuth2           `hcl:"oauth2,block" doc:"a token is asked for by client credentials, or by refresh_token, and renewed before it ends"`
 }
 
 // Basic is a login by name and password.
@@ -40,12 +40,14 @@ type Header struct {
 	Value connectors.Secret `hcl:"value" doc:"the secret"`
 }
 
-// OAuth2 is a login by client credentials.
+// OAuth2 is a login by client credentials, or, where a person had to log in once, by the
+// refresh token that this gave.
 type OAuth2 struct {
 	TokenURL     string            `hcl:"token_url" doc:"where a token is asked for"`
 	ClientID     string            `hcl:"client_id" doc:"the client"`
 	ClientSecret connectors.Secret `hcl:"client_secret" doc:"its secret"`
-	Scope        string            `hcl:"scope,optional" doc:"what is asked for, separated by blanks"`
+	RefreshToken connectors.Secret `hcl:"refresh_token,optional" doc:"the first one; the one that each answer replaces it by is kept beside the state before it is needed"`
+	Scope        string            `hcl:"scope,optional" doc:"what is asked for by client credentials, separated by blanks"`
 	SendIn       string            `hcl:"send_in,optional" words:"header body" doc:"header or body: where client_id and client_secret stand (header)"`
 }
 
