@@ -373,11 +373,13 @@ type Got struct {
 }
 
 // Appender is a destination whose effects are undone by cutting it back to a
-// mark that was settled. The engine settles a mark with each batch, restores the
-// settled one at start, and finishes at the end of a pass.
+// mark. The engine marks each batch, settles batches once all of their marks are
+// durable, restores the settled mark at start, and finishes at the end of a pass.
 type Appender interface {
-	// Mark makes everything applied so far durable and names it.
+	// Mark names what was applied so far: Restore goes back to it, in this process.
 	Mark(ctx context.Context) (string, error)
+	// Sync makes durable what marks name: Restore goes back to them after a power cut, too.
+	Sync(ctx context.Context) error
 	// Restore goes back to the mark; "" is nothing appended yet. What was published
 	// under that mark stays published.
 	Restore(ctx context.Context, mark string) error

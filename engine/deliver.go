@@ -24,6 +24,7 @@ type deliverer struct {
 func (d *deliverer) deliverAll(ctx context.Context, in <-chan *batch, out chan<- *settling) error {
 	defer close(out)
 	defer d.courier.end(in)
+	var done []*settling // whose effects a power cut may undo yet
 	for b := range in {
 		b.sending.Wait()
 		if !b.answered() { // the courier says why; all behind it waits, too
@@ -31,9 +32,31 @@ func (d *deliverer) deliverAll(ctx context.Context, in <-chan *batch, out chan<-
 		}
 		settlement, err := d.deliver(ctx, b)
 		if err != nil {
+			_ = d.passOn(ctx, done, out) // what ends the run is that, whatever comes of this
 			return err
 		}
-		out <- &settling{b, settlement}
+		done = append(done, &settling{b, settlement})
+		if d.appender != nil && len(in) > 0 && len(done) < syncedBatches {
+			continue // there is more to sync
+		}
+		if err := d.passOn(ctx, done, out); err != nil {
+			return err
+		}
+		done = done[:0]
+	}
+	return nil
+}
+
+// passOn passes batches on to be settled, once what they appended is durable: an
+// appender that is behind syncs several at once.
+func (d *deliverer) passOn(ctx context.Context, done []*settling, out chan<- *settling) error {
+	if d.appender != nil && len(done) > 0 {
+		if err := d.appender.Sync(ctx); err != nil {
+			return &SystemError{Flow: d.flow.Name, System: d.summary.To, Attempts: 1, Err: err}
+		}
+	}
+	for _, one := range done {
+		out <- one
 	}
 	return nil
 }

@@ -65,7 +65,12 @@ func (r *run) openSender() error {
 }
 
 // mostOpen is how many batches are announced and not settled at most.
-func (r *run) mostOpen() int { return openBatches * r.inFlight() }
+func (r *run) mostOpen() int {
+	if r.appender != nil {
+		return openBatches * syncedBatches
+	}
+	return openBatches * r.inFlight()
+}
 
 // lots makes lots of items, each in the memory of the last.
 type lots struct {

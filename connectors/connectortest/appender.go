@@ -28,6 +28,9 @@ func mark(t *testing.T, a connectors.Appender) string {
 	if err != nil {
 		t.Fatalf("mark: %v", err)
 	}
+	if err := a.Sync(t.Context()); err != nil {
+		t.Fatalf("sync: %v", err)
+	}
 	return text
 }
 

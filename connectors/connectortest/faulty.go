@@ -312,6 +312,10 @@ func (a faultyAppender) Mark(ctx context.Context) (mark string, err error) {
 	return mark, nil
 }
 
+func (a faultyAppender) Sync(ctx context.Context) error {
+	return a.faults.do("sync", func() error { return a.Appender.Sync(ctx) })
+}
+
 func (a faultyAppender) Restore(ctx context.Context, mark string) error {
 	return a.faults.do("restore", func() error { return a.Appender.Restore(ctx, mark) })
 }

@@ -34,18 +34,30 @@ func (d *destination) Mark(context.Context) (string, error) {
 	if d.file == nil {
 		return "", nil
 	}
-	if err := d.sync(); err != nil {
-		return "", classify("sync "+d.mark.Name, err)
+	if err := d.out.Flush(); err != nil {
+		return "", classify("append to "+d.mark.Name, err)
 	}
-	d.mark.Sum = sumText(d.hash)
+	d.mark.Sum, d.unsynced = sumText(d.hash), true
 	text, err := json.Marshal(d.mark)
 	return string(text), err
 }
 
-// sync makes what was appended durable, and the name it is found under.
+// Sync implements connectors.Appender. It makes durable the name, too, under which it
+// is found.
+func (d *destination) Sync(context.Context) error {
+	if !d.unsynced {
+		return nil
+	}
+	if err := d.sync(); err != nil {
+		return classify("sync "+d.mark.Name, err)
+	}
+	d.unsynced = false
+	return nil
+}
+
 func (d *destination) sync() error {
-	if err := d.out.Flush(); err != nil {
-		return err
+	if d.file == nil {
+		return os.ErrClosed // it could not go back to a mark since
 	}
 	if err := d.file.Sync(); err != nil || d.named {
 		return err
@@ -60,6 +72,7 @@ func (d *destination) Restore(_ context.Context, text string) error {
 		return classify("close a file", err)
 	}
 	if text == "" {
+		d.unsynced = false
 		return d.sweepParts()
 	}
 	var m mark

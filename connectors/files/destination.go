@@ -28,6 +28,7 @@ type destination struct {
 	mark     mark
 	hash     *xxh3.Hasher
 	named    bool // the directory is known to hold the part file after a power cut
+	unsynced bool // there is a mark that a power cut may take away
 }
 
 // writeSize is how much is kept in memory before it is written.

@@ -31,10 +31,12 @@ func (d *destination) Finish(ctx context.Context) error {
 	if d.file == nil {
 		return nil
 	}
-	if err := d.sync(); err != nil {
-		return classify("sync "+d.mark.Name, err)
+	if _, err := d.Mark(ctx); err != nil {
+		return err
 	}
-	d.mark.Sum = sumText(d.hash)
+	if err := d.Sync(ctx); err != nil {
+		return err
+	}
 	for n := 1; n <= mostNames; n++ {
 		err := d.publish(numbered(d.mark.Name, n))
 		if errors.Is(err, os.ErrExist) && ctx.Err() == nil {

@@ -16,14 +16,16 @@ type tape struct {
 	mu        sync.Mutex
 	published []record.Row
 	part      []record.Row // not published
-	marked    int          // rows of part that are durable
+	marked    int          // rows of part that were marked, and are there as long as nothing crashes
+	synced    int          // rows of part that are durable
 	number    int          // of part: how often a part was published
 	broken    string       // what no correct engine asks for
 }
 
 // crash forgets what is not durable, but for the first kept rows of it.
 func (t *tape) crash(kept func(n int) int) {
-	t.part = t.part[:t.marked+kept(len(t.part)-t.marked+1)]
+	t.part = t.part[:t.synced+kept(len(t.part)-t.synced+1)]
+	t.marked = t.synced
 }
 
 // tapeKind is the kind of connector that writes the tape.
@@ -69,6 +71,13 @@ func (c tapeConnector) Mark(context.Context) (string, error) {
 	return fmt.Sprintf("%d:%d", c.number, c.marked), nil
 }
 
+func (c tapeConnector) Sync(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.synced = c.marked
+	return nil
+}
+
 func (c tapeConnector) Restore(_ context.Context, mark string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,10 +91,10 @@ func (c tapeConnector) Restore(_ context.Context, mark string) error {
 		rows = 0
 	}
 	if rows > c.marked {
-		c.broken = fmt.Sprintf("restored to %q, and only %d rows are durable", mark, c.marked)
+		c.broken = fmt.Sprintf("restored to %q, and only %d rows are there for sure", mark, c.marked)
 		return fmt.Errorf("%s", c.broken)
 	}
-	c.part, c.marked = c.part[:rows], rows
+	c.part, c.marked, c.synced = c.part[:rows], rows, min(c.synced, rows)
 	return nil
 }
 
@@ -96,7 +105,7 @@ func (c tapeConnector) Finish(context.Context) error {
 		return nil
 	}
 	c.published = append(c.published, c.part...)
-	c.part, c.marked = nil, 0
+	c.part, c.marked, c.synced = nil, 0, 0
 	c.number++
 	return nil
 }
