@@ -160,7 +160,11 @@ func (c *courier) lookFor(ctx context.Context, p *parcel, asked []int, late bool
 		if len(key) != len(c.flow.To.WriteKey) {
 			key = make([]record.Value, len(c.flow.To.WriteKey)) // it was known by other columns then
 		}
-		query.Keys, query.References, query.IDs = append(query.Keys, key), append(query.References, x.Reference), append(query.IDs, x.ID)
+		id := x.ID
+		if x.Op == connectors.Create {
+			id = record.Value{} // an id that is known is that of a record that is gone
+		}
+		query.Keys, query.References, query.IDs = append(query.Keys, key), append(query.References, x.Reference), append(query.IDs, id)
 	}
 	found, err := c.finder.Find(ctx, query)
 	partly, some := errors.AsType[*connectors.PartlyFound](err)
