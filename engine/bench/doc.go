@@ -25,9 +25,11 @@
 // a hundred with eight in flight. HEADGATE_BENCH_MOST sets how many rows that are.
 //
 // 1,000,000 rows take 0.9 (JSONL) and 1.0 (SQLite) times as long a row as 100,000, in
-// 168 and 82 MiB of anonymous memory at the most. The first is more than it should be. A run costs about 3.5 µs of processor a row
-// into JSONL: reading and judging 1.3, the state 1.0, writing and its settlement 0.7,
-// the collector 0.3. Two fsyncs of the state and one of the destination are beside them,
-// for up to four batches where the disk is behind, and are what varies on a busy one:
-// JSONL takes 8.5 to 10 times its floor, 9.6 in most runs.
+// 168 and 82 MiB of anonymous memory at the most. The first is more than it should be.
+//
+// A run costs about 3.5 µs of processor a row into JSONL: reading and judging 1.3, the
+// state 1.0, writing and its settlement 0.7, the collector 0.3. Two fsyncs of the state
+// and one of the destination are beside them, for up to four batches where the disk is
+// behind, and are what varies on a busy one: JSONL takes 8.5 to 10 times its floor on a
+// calm disk, and to 10.8 times on another.
 package bench
