@@ -46,10 +46,7 @@ func (c *connector) within(ctx, outer context.Context, op string, m *message, ef
 			return nil, broken(op, err)
 		}
 		if err := c.logIn(ctx, r); err != nil {
-			if outer.Err() != nil {
-				return nil, outer.Err()
-			}
-			return nil, err
+			return nil, c.unanswered(outer, opToken, err, false)
 		}
 		a, err := c.send(outer, op, r, effect)
 		if err == nil && a.status == nethttp.StatusUnauthorized && !renewed && c.renewable(r) {

@@ -141,6 +141,25 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
+// TestTokenStalls: a token that does not come in time leaves nothing unknown of what was
+// to be sent with it.
+func TestTokenStalls(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	server := serve(t, func(_ nethttp.ResponseWriter, r *nethttp.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	})
+	defer close(ended)
+	r := reading{timeout: 50 * time.Millisecond, connector: "auth {\noauth2 {\ntoken_url = \"" + server.URL + "/token\"\nclient_id = \"me\"\nclient_secret = env(\"A\")\n}\n}"}
+	_, _, err := all(t, r.open(t, server.URL), "", 3)
+	if e, ok := err.(*connectors.Error); !ok || e.Class != connectors.Down || e.Code != "timeout" {
+		t.Errorf("got %v (%s), want down", err, connectors.ClassOf(err))
+	}
+}
+
 // TestTokenNotLedOn: the login for a token is shown to nobody but whom it is meant for.
 func TestTokenNotLedOn(t *testing.T) {
 	t.Parallel()
