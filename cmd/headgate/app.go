@@ -136,7 +136,7 @@ func (a *app) opener(set *rules.Ruleset, mayAsk func(*rules.Connector) error) fu
 	return func(c *rules.Connector) (connectors.Connector, error) {
 		for _, kind := range builtin.Kinds() {
 			if kind.Name == c.Type {
-				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Timeout: c.Timeout, Wait: waiter(c.Rate, func() error { return mayAsk(c) }), Secret: a.secret, Renew: renewer(a.tokenPath(set, c.Name)), Dir: set.Dir})
+				return kind.Open(c.Settings, connectors.Tools{Now: time.Now, Timeout: c.Timeout, Wait: waiter(c.Rate, func() error { return mayAsk(c) }), Secret: a.secret, Renew: renewer(a.statePath(set), c.Name), Dir: set.Dir})
 			}
 		}
 		return nil, fmt.Errorf("no connector type is called %q", c.Type)

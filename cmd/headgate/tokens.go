@@ -14,26 +14,22 @@ import (
 
 	"headgate/connectors"
 	"headgate/engine/durable"
-	"headgate/rules"
 )
 
 // lockLook is how often it is looked whether another process has renewed a token.
 const lockLook = 50 * time.Millisecond
 
-// tokenPath is where a connector keeps what its system replaces at each use. It is no
-// part of the state: an older state that is restored must not bring back a token that
-// was used up since.
-func (a *app) tokenPath(set *rules.Ruleset, connector string) string {
-	return filepath.Join(a.statePath(set), "tokens", url.PathEscape(connector))
-}
-
-// renewer keeps what is renewed in the file at path.
-func renewer(path string) connectors.Renew {
+// renewer keeps what the system of a connector replaces at each use, in a file beside
+// the state in dir. It is no part of the state: an older one that is restored must not
+// bring back a token that was used up since.
+func renewer(dir, connector string) connectors.Renew {
+	tokens := filepath.Join(dir, "tokens")
+	path := filepath.Join(tokens, url.PathEscape(connector))
 	return func(ctx context.Context, renew func(kept string) (string, error)) (err error) {
-		if err := ours(filepath.Dir(filepath.Dir(path))); err != nil {
+		if err := ours(dir); err != nil {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if err := os.MkdirAll(tokens, 0o700); err != nil {
 			return fmt.Errorf("make the directory of tokens: %w", err)
 		}
 		lock, err := locked(ctx, path+".lock")

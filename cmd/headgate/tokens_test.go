@@ -17,7 +17,8 @@ import (
 // TestRenewer: of many at a time each is handed what the one before it made.
 func TestRenewer(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "tokens", "shop")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "tokens", "shop")
 	count := func(kept string) (string, error) {
 		n, _ := strconv.Atoi(kept) // "" is 0
 		return strconv.Itoa(n + 1), nil
@@ -25,7 +26,7 @@ func TestRenewer(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if err := renewer(path)(t.Context(), count); err != nil {
+			if err := renewer(dir, "shop")(t.Context(), count); err != nil {
 				t.Error(err)
 			}
 		})
@@ -44,7 +45,7 @@ func TestRenewerFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "tokens", "shop")
-	renew := renewer(path)
+	renew := renewer(dir, "shop")
 	if err := renew(t.Context(), func(string) (string, error) { return "first", nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func TestRenewerFails(t *testing.T) {
 	ended, end := context.WithTimeout(t.Context(), 2*lockLook)
 	defer end()
 	if err := renew(t.Context(), func(kept string) (string, error) {
-		return kept, renewer(path)(ended, func(string) (string, error) {
+		return kept, renewer(dir, "shop")(ended, func(string) (string, error) {
 			t.Error("two renew at a time")
 			return "", nil
 		})
@@ -68,7 +69,7 @@ func TestRenewerFails(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := renewer(filepath.Join(dir, "file", "shop"))(t.Context(), func(string) (string, error) {
+	if err := renewer(filepath.Join(dir, "file"), "shop")(t.Context(), func(string) (string, error) {
 		t.Error("it was asked for what cannot be kept")
 		return "", nil
 	}); err == nil {
