@@ -25,19 +25,31 @@ func (d *decider) compareAll(ctx context.Context, b *batch, ask []int32, now tim
 	if err := d.judgeCurrent(ctx, b, ask, now); err != nil {
 		return err
 	}
-	slab := valueSlabs.zeroed(len(ask) * len(d.own.Columns))
+	n, parts := len(d.own.Columns), 0
+	for _, i := range ask {
+		if it := &b.items[i]; !it.decided && d.sendsPart(it) {
+			parts++
+		}
+	}
+	slab := valueSlabs.zeroed(parts * n)
 	b.sends = slab
 	for _, i := range ask {
 		it := &b.items[i]
 		if it.decided {
 			continue
 		}
-		n := len(d.own.Columns)
-		it.send, slab = slab[:n:n], slab[n:]
+		it.send = it.values
+		if d.sendsPart(it) {
+			it.send, slab = slab[:n:n], slab[n:]
+		}
 		d.compare(it, now)
 	}
 	return nil
 }
+
+// sendsPart reports whether an item is compared by column, so that what is sent of it
+// may be less than its values.
+func (d *decider) sendsPart(it *item) bool { return it.current != nil || d.simulated(it) }
 
 // judgeCurrent judges transitions and the flow's own rules, with the record as
 // the destination has it.
@@ -169,7 +181,6 @@ func (d *decider) compareSimulated(it *item) {
 // compareAbsent decides for a record the destination does not have, or cannot be
 // asked about: then the ledger knows whether it was delivered before.
 func (d *decider) compareAbsent(it *item) {
-	copy(it.send, it.values)
 	blind := d.finder == nil || it.unshown
 	if blind && d.asDelivered(it) { // it was stopped meanwhile, by other rules
 		it.decide(Unchanged)
@@ -178,7 +189,7 @@ func (d *decider) compareAbsent(it *item) {
 	if blind && it.entry.Delivered {
 		it.op = connectors.Update
 		if d.appender == nil { // what is appended is a record of its own
-			keepUpdates(it.send, d.own.Update)
+			it.send = updatesOf(it.send, d.own.Update)
 		}
 		if !d.flow.Update {
 			it.decide(Skipped)

@@ -208,7 +208,7 @@ func (d *deliverer) lookAgain(ctx context.Context, changes []*item, doubt map[*i
 		}
 		if it.op == connectors.Create {
 			it.op, it.outcome = connectors.Update, Updated
-			keepUpdates(it.send, d.own.Update)
+			it.send = updatesOf(it.send, d.own.Update)
 		}
 	}
 	return nil
@@ -232,10 +232,13 @@ func (d *deliverer) holds(row record.Row, sent []record.Value) bool {
 	return true
 }
 
-func keepUpdates(send []record.Value, update []bool) {
-	for c := range send {
-		if !update[c] {
-			send[c] = record.Value{}
+// updatesOf are the values that an update may write, in memory of their own.
+func updatesOf(send []record.Value, update []bool) []record.Value {
+	updates := make([]record.Value, len(send))
+	for c, may := range update {
+		if may {
+			updates[c] = send[c]
 		}
 	}
+	return updates
 }

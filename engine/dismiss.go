@@ -67,7 +67,7 @@ func (d *dismissal) flush() error {
 	}
 	for i := range d.page {
 		entries[i].Outcome, entries[i].Refused = Skipped, record.Fingerprint{}
-		s.Entries[i] = KeyEntry{d.page[i].Key, entries[i]}
+		s.Entries[i] = KeyEntry{d.page[i].Key, &entries[i]}
 	}
 	if err := settleAct(d.ledger, s); err != nil {
 		return err

@@ -45,7 +45,7 @@ func (e *Entry) keepRelease(it *item) {
 // KeyEntry is an entry with its key.
 type KeyEntry struct {
 	Key   record.Key
-	Entry Entry
+	Entry *Entry
 }
 
 // OpenRecord is a record that waits for a person, with its row unmasked: judging

@@ -147,7 +147,7 @@ func (d *deliverer) complete(ctx context.Context, changes []*item) error {
 	}
 	var updates []*item
 	for _, it := range created {
-		clear(it.send)
+		it.send = make([]record.Value, len(d.own.Writes))
 		for c, w := range d.own.Writes {
 			if w.ID {
 				it.send[c] = it.values[c]

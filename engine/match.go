@@ -278,7 +278,7 @@ func (d *deliverer) wasCreated(it *item, row *connectors.Found, doubt map[*item]
 		return
 	}
 	it.op, it.outcome = connectors.Update, Updated
-	keepUpdates(it.send, d.own.Update)
+	it.send = updatesOf(it.send, d.own.Update)
 }
 
 // idAsGiven returns the id of a record of the source as that gave it, of which the

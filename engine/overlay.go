@@ -137,7 +137,7 @@ func (o *overlay) settle(s *Settlement) {
 		o.header = h
 	}
 	for i := range s.Entries {
-		o.put(&s.Entries[i])
+		o.put(s.Entries[i])
 	}
 	for _, key := range s.Closed {
 		o.opens[key] = nil
@@ -147,13 +147,13 @@ func (o *overlay) settle(s *Settlement) {
 	}
 }
 
-func (o *overlay) put(e *KeyEntry) {
+func (o *overlay) put(e KeyEntry) {
 	if e.Entry.Number == 0 {
 		o.header.Known++
 		e.Entry.Number = uint32(o.header.Known)
 	}
 	e.Entry.Journal = o.header.Journal
-	o.entries[e.Key] = e.Entry
+	o.entries[e.Key] = *e.Entry
 }
 
 func (o *overlay) Journal(after uint64, limit int) ([]JournalRow, error) {

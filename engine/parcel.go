@@ -64,10 +64,13 @@ func (r *run) openSender() error {
 	return nil
 }
 
+// mostDecided is how many batches are decided and not announced at most.
+func (r *run) mostDecided() int { return max(ahead, r.inFlight()) }
+
 // mostOpen is how many batches are announced and not settled at most.
 func (r *run) mostOpen() int {
 	if r.appender != nil {
-		return openBatches * syncedBatches
+		return 2 * syncedBatches // some are settled while the others are applied
 	}
 	return openBatches * r.inFlight()
 }

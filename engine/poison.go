@@ -86,7 +86,7 @@ func (r *run) beginCare() error {
 	switch {
 	case c.note.Crashes == 0:
 	case c.note.Crashes < poisonStarts:
-		c.left = max(r.flow.Batch.Size, 1) * (2*ahead + r.mostOpen() + 2) // as much as may have been on its way
+		c.left = max(r.flow.Batch.Size, 1) * (ahead + r.mostDecided() + r.mostOpen() + 2) // as much as may have been on its way
 	default:
 		c.left = -1
 	}

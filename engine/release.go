@@ -215,5 +215,5 @@ func keepRelease(l Ledger, o *OpenRecord, passes []record.Hash, actor Actor, why
 	}
 	entry.Passes = append(entry.Passes, passes...)
 	o.By, o.Why = actor.Name, why
-	return settleAct(l, &Settlement{Entries: []KeyEntry{{o.Key, *entry}}, Open: []OpenRecord{*o}})
+	return settleAct(l, &Settlement{Entries: []KeyEntry{{o.Key, entry}}, Open: []OpenRecord{*o}})
 }

@@ -117,7 +117,7 @@ func mayResolve(f *rules.Flow, o *OpenRecord, as Resolution, id string) error {
 // resolution is what an act makes durable, and what the log says of it.
 func (e *Engine) resolution(f *rules.Flow, o *OpenRecord, entry *Entry, as Resolution, id string) (*Settlement, Exception, error) {
 	doubted, newer := &o.Doubt.Changes[0], o.newer()
-	settlement := &Settlement{Entries: []KeyEntry{{Key: o.Key}}}
+	settlement := &Settlement{Entries: []KeyEntry{{o.Key, entry}}}
 	line := e.closingLine(f, o, "", o.By, o.Why)
 	if as == SendAgain {
 		again := *o.Doubt
@@ -154,7 +154,6 @@ func (e *Engine) resolution(f *rules.Flow, o *OpenRecord, entry *Entry, as Resol
 		line.Reason = reasonOf(notDone, becomes)
 		settlement.Open = []OpenRecord{*o}
 	}
-	settlement.Entries[0].Entry = *entry
 	return settlement, line, nil
 }
 

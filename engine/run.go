@@ -240,7 +240,7 @@ func (r *run) runStages(ctx context.Context) error {
 	defer r.stopReading()
 	defer context.AfterFunc(workCtx, r.stopReading)()
 	most := r.mostOpen()
-	judged, decided := make(chan *batch, ahead), make(chan *batch, max(ahead, most/openBatches))
+	judged, decided := make(chan *batch, ahead), make(chan *batch, r.mostDecided())
 	announced, applied := make(chan *batch, most), make(chan *settling, most)
 	settler := &settler{run: r, in: decided, announced: announced, applied: applied, first: r.header, left: r.unknown}
 	var uncertain atomic.Pointer[error]

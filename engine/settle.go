@@ -75,23 +75,23 @@ func (d *deliverer) number(row *JournalRow) error {
 // returns the exceptions to write first.
 func (d *deliverer) settleItems(b *batch, s *Settlement) (exceptions []Exception) {
 	b.group(func(items []int32) {
-		entry, open, wrote := b.items[items[0]].entry, b.items[items[0]].open, false
+		last, wrote := &b.items[items[0]], false
 		for _, i := range items {
 			it := &b.items[i]
-			it.entry, it.open = entry, open
+			it.entry, it.open = last.entry, last.open
 			d.keepIDs(it, s)
 			changed, told := d.settleItem(b, it, s)
 			exceptions = append(exceptions, told...)
-			entry, open, wrote = it.entry, it.open, wrote || changed || it.learned
+			last, wrote = it, wrote || changed || it.learned
 		}
 		if wrote {
 			if !b.again { // it was not read in this pass: what is read of it is its first
-				entry.Pass = d.header.Pass
+				last.entry.Pass = d.header.Pass
 			}
 			if s.Entries == nil {
 				s.Entries = entrySlabs.take(len(b.order))[:0]
 			}
-			s.Entries = append(s.Entries, KeyEntry{b.items[items[0]].key, entry})
+			s.Entries = append(s.Entries, KeyEntry{last.key, &last.entry})
 		}
 	})
 	return exceptions

@@ -9,8 +9,8 @@ import (
 	"headgate/engine/record"
 )
 
-// openBatches is how many batches are announced at most for each that is on its way:
-// one that is settled, one that is applied meanwhile, and the next one.
+// openBatches is how many batches with intents are announced at most for each that is on
+// its way: one that is settled, one that is applied meanwhile, and the next one.
 const openBatches = 3
 
 // syncedBatches is how many batches of an appender are made durable at once where it is
@@ -57,6 +57,9 @@ func (s *settler) settleAll(ctx context.Context) error {
 			return s.end(ctx)
 		}
 		s.takeReady()
+		if s.appender != nil {
+			s.announce() // it has no intent to commit before
+		}
 		if err := s.settle(done); err != nil {
 			return err
 		}
@@ -65,11 +68,11 @@ func (s *settler) settleAll(ctx context.Context) error {
 }
 
 // wait waits for settlements, or for a batch where the deliverer has nothing to do.
-// While it has, batches wait: they are announced with its next settlement, in one
-// transaction.
+// While it has, batches whose intents are to be committed wait: they are announced with
+// its next settlement, in one transaction.
 func (s *settler) wait() (done []*settling, more bool) {
 	in := s.in
-	if s.onTheirWay() >= s.inFlight() {
+	if busy := s.onTheirWay() >= s.inFlight(); busy && s.appender == nil || !s.mayAnnounce() {
 		in = nil
 	}
 	select {

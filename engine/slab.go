@@ -20,8 +20,11 @@ var (
 	entrySlabs slabs[KeyEntry]
 )
 
-// take returns a slab of n elements that may hold anything.
+// take returns a slab of n elements that may hold anything; none is no slab.
 func (s *slabs[T]) take(n int) []T {
+	if n == 0 {
+		return nil
+	}
 	if slab, ok := s.pool.Get().(*[]T); ok && cap(*slab) >= n {
 		return (*slab)[:n]
 	}

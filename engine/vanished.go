@@ -92,7 +92,7 @@ func (d *decider) eachGone(f func(record.Key, *Entry) error) error {
 		}
 		for i := range page {
 			if key, gone := d.goneKey(&page[i]); gone {
-				if err := f(key, &page[i].Entry); err != nil {
+				if err := f(key, page[i].Entry); err != nil {
 					return err
 				}
 			}

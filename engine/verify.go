@@ -123,7 +123,7 @@ func (v *verifier) entries() error {
 			return err
 		}
 		for i := range page {
-			e := &page[i].Entry
+			e := page[i].Entry
 			v.Entries++
 			if e.Outcome.Open() {
 				v.openEntries++

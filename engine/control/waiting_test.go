@@ -40,7 +40,7 @@ func TestWaitingAfterCrash(t *testing.T) {
 	counts := engine.Counts{engine.Rejected: 1}
 	settled := &engine.Settlement{
 		Journal: &engine.JournalRow{Read: 1, Counts: counts, Time: now},
-		Entries: []engine.KeyEntry{{Key: key, Entry: engine.Entry{Outcome: engine.Rejected, Stopped: record.Fingerprint{1}}}},
+		Entries: []engine.KeyEntry{{Key: key, Entry: &engine.Entry{Outcome: engine.Rejected, Stopped: record.Fingerprint{1}}}},
 		Open:    []engine.OpenRecord{{Key: key, Outcome: engine.Rejected, Exception: "first", Since: now}},
 	}
 	if err := log.Append([]engine.Exception{line("first", "")}); err != nil {

@@ -225,7 +225,8 @@ func (l *ledger) Suspects(after record.Key, limit int) (keys []record.Key, err e
 func (l *ledger) Entries(after record.Key, limit int) (all []engine.KeyEntry, err error) {
 	l.read(func(b *book) {
 		for _, key := range pageOf(b.entries, after, limit) {
-			all = append(all, engine.KeyEntry{Key: key, Entry: cloneEntry(b.entries[key])})
+			e := cloneEntry(b.entries[key])
+			all = append(all, engine.KeyEntry{Key: key, Entry: &e})
 		}
 	})
 	return all, nil
@@ -267,7 +268,7 @@ func (b *book) settle(s *engine.Settlement) error {
 		b.settleRow(s)
 	}
 	for i := range s.Entries {
-		e := &s.Entries[i].Entry
+		e := s.Entries[i].Entry
 		if e.Number == 0 {
 			h.Known++
 			e.Number = uint32(h.Known)

@@ -97,8 +97,8 @@ func (l *ledger) Entries(after record.Key, limit int) (all []engine.KeyEntry, er
 	var hashes record.Hashes
 	err = l.view(func(b *bolt.Bucket) error {
 		return walk(b.Bucket(entriesBucket), []byte(after), limit, func(k, v []byte) error {
-			e := engine.KeyEntry{Key: record.Key(k)}
-			if err := decodeEntry(v, &e.Entry, &hashes); err != nil {
+			e := engine.KeyEntry{Key: record.Key(k), Entry: new(engine.Entry)}
+			if err := decodeEntry(v, e.Entry, &hashes); err != nil {
 				return l.damaged("entries", k, err)
 			}
 			all = append(all, e)

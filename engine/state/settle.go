@@ -139,7 +139,7 @@ func (l *ledger) putEntries(b *bolt.Bucket, h *engine.Header, s *engine.Settleme
 	entries.FillPercent = fillPercent
 	l.arena = slices.Grow(l.arena, 160*len(s.Entries)) // bbolt keeps what it was given until the commit
 	for i := range s.Entries {
-		e := &s.Entries[i].Entry
+		e := s.Entries[i].Entry
 		if e.Number == 0 {
 			h.Known++
 			e.Number = uint32(h.Known)

@@ -64,7 +64,7 @@ func settlement(batch, n int) *engine.Settlement {
 			s.Journal.Counts[engine.Created]++
 			s.ToIDs = append(s.ToIDs, engine.Identifier{Key: key[1:], ID: record.IntValue(int64(batch*n + i))})
 		}
-		s.Entries = append(s.Entries, engine.KeyEntry{Key: key, Entry: e})
+		s.Entries = append(s.Entries, engine.KeyEntry{Key: key, Entry: &e})
 	}
 	return s
 }
