@@ -25,6 +25,7 @@ const maxVariables = 32766
 type destination struct {
 	table
 	inserting insertion
+	lenient   bool // a conflict may be no refusal: the table or a trigger says what is done of it
 }
 
 // insertion is the statement of the last insert of many rows: the next one is most
@@ -32,6 +33,7 @@ type destination struct {
 type insertion struct {
 	columns []int
 	rows    int
+	insert  string
 	query   string
 }
 
@@ -50,10 +52,16 @@ func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connecto
 		if err == nil || !refusal(err) {
 			return err
 		}
-		return d.transaction(db, receipts, func() error { return d.single(db, lot, receipts) })
+		if err := d.transaction(db, receipts, func() error { return d.single(db, lot, receipts) }); err != nil {
+			return err
+		}
+		d.lenient = d.lenient || !slices.ContainsFunc(receipts, refused)
+		return nil
 	})
 	return receipts, err
 }
+
+func refused(r connectors.Receipt) bool { return r.Status == connectors.Refused }
 
 // transaction runs f in one transaction. When it fails nothing was done, but for a
 // commit whose answer is not known.
@@ -151,12 +159,19 @@ func samePresence(a, b []record.Value) bool {
 	return true
 }
 
+// insert creates rows by one statement. A conflict ends the transaction, which is not
+// kept then: a statement that can be undone alone keeps a journal of its own, of a
+// third of the time.
 func (d *destination) insert(db *sqlitedb.Conn, changes []connectors.Change) error {
 	columns := d.present(changes[0].Values)
-	if d.inserting.rows != len(changes) || !slices.Equal(d.inserting.columns, columns) {
+	insert := "INSERT OR ROLLBACK"
+	if d.lenient {
+		insert = "INSERT"
+	}
+	if d.inserting.rows != len(changes) || d.inserting.insert != insert || !slices.Equal(d.inserting.columns, columns) {
 		row := "(" + marks(len(columns)) + "), "
-		query := fmt.Sprintf("INSERT INTO %s (%s) VALUES %s", d.from(), d.list(columns), strings.TrimSuffix(strings.Repeat(row, len(changes)), ", "))
-		d.inserting = insertion{columns, len(changes), query}
+		query := fmt.Sprintf("%s INTO %s (%s) VALUES %s", insert, d.from(), d.list(columns), strings.TrimSuffix(strings.Repeat(row, len(changes)), ", "))
+		d.inserting = insertion{columns, len(changes), insert, query}
 	}
 	stmt, err := db.Prepare(d.inserting.query)
 	if err != nil {

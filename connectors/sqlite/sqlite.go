@@ -148,6 +148,7 @@ func (c *connector) open(readOnly bool) (*sqlitedb.Conn, error) {
 		}
 		flags |= sqlitedb.OpenCreate
 	}
+	holdPages()
 	db, err := sqlitedb.OpenConn(c.path, flags)
 	if err != nil && readOnly {
 		db, err = sqlitedb.OpenConn(c.path, sqlitedb.OpenReadOnly)
