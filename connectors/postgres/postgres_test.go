@@ -52,6 +52,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("updates write only what they carry", func(t *testing.T) { updates(t, server) })
 	t.Run("a cursor reads its overlap again", func(t *testing.T) { overlaps(t, server) })
 	t.Run("pages of any size give the same rows", func(t *testing.T) { pages(t, server) })
+	t.Run("keys are looked up by their index", func(t *testing.T) { byIndex(t, server) })
 	t.Run("what is missing is told", func(t *testing.T) { missing(t, server) })
 	t.Run("a server gives up a session nobody ends", func(t *testing.T) { forgets(t, server) })
 }
@@ -208,5 +209,64 @@ func readAll(t *testing.T, s connectors.Source, from record.Position, limit int)
 		if from = page.EndPosition(); page.End() {
 			return from, strings.Join(keys, " ")
 		}
+	}
+}
+
+// byIndex: a table whose rows the server did not count is not read whole for each batch,
+// if an index leads to its keys; and rows are found without one.
+func byIndex(t *testing.T, server *pgtest.Server) {
+	for _, test := range []struct {
+		name, index string
+		key         []string
+		whole       bool // all of it is read
+	}{
+		{"primary", "PRIMARY KEY (no)", []string{"no"}, false},
+		{"plain", "", []string{"no"}, true},
+		{"both", "UNIQUE (branch, no)", []string{"no", "branch"}, false},
+		{"wider", "UNIQUE (branch, no)", []string{"no"}, true},
+		{"narrower", "UNIQUE (no)", []string{"branch", "no"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			table := "indexed_" + test.name
+			constraint := ""
+			if test.index != "" {
+				constraint = ", " + test.index
+			}
+			server.Exec(t, fmt.Sprintf("CREATE TABLE %s (branch int, no text%s) WITH (autovacuum_enabled = off)", table, constraint),
+				fmt.Sprintf("INSERT INTO %s SELECT 1, 'A-' || i FROM generate_series(1, 20000) i", table))
+			r := connectors.Resource{Name: "orders", Settings: &Resource{Table: table}, Zone: time.UTC, WriteKey: test.key,
+				Write: []record.Column{{Name: "branch", Kind: record.Int}, {Name: "no", Kind: record.String}}}
+			c := open(t, server)
+			dest, err := c.Destination(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var query connectors.Query
+			for i := range 1000 {
+				values := map[string]record.Value{"branch": record.IntValue(1), "no": record.StringValue(fmt.Sprint("A-", i*40))}
+				key := make([]record.Value, len(test.key))
+				for k, name := range test.key {
+					key[k] = values[name]
+				}
+				query.Keys = append(query.Keys, key)
+			}
+			found, err := dest.(connectors.Finder).Find(t.Context(), query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(found) != 500 { // of … A-20000 and on
+				t.Errorf("%d rows were found, want 500", len(found))
+			}
+			if err := c.Close(); err != nil { // a session that ends tells what it read
+				t.Fatal(err)
+			}
+			var read string
+			for deadline := time.Now().Add(10 * time.Second); read == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+				read = server.Text(t, fmt.Sprintf("SELECT coalesce((SELECT seq_tup_read::text FROM pg_stat_user_tables WHERE relname = '%s' AND seq_tup_read + coalesce(idx_scan, 0) > 0), '')", table))
+			}
+			if whole := read != "0"; whole != test.whole {
+				t.Errorf("%s rows were read one after the other", read)
+			}
+		})
 	}
 }

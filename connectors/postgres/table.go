@@ -19,6 +19,7 @@ type table struct {
 	resource connectors.Resource
 	mu       *sync.Mutex // what is learned is learned once, by whichever connection is first
 	columns  []column
+	indexes  []index
 	ctid     bool // rows have one: the last word in any order
 }
 
@@ -28,6 +29,12 @@ type column struct {
 	sqlType string // numeric(10,2)
 	oid     uint32
 	null    bool
+}
+
+// index is one that serves all rows, of columns alone.
+type index struct {
+	unique  bool
+	columns []string
 }
 
 func newTable(c *connector, r connectors.Resource) table {
@@ -125,7 +132,39 @@ func (t *table) learnTable(ctx context.Context, db *pgx.Conn) error {
 			}
 		}
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return t.learnIndexes(ctx, db)
+}
+
+func (t *table) learnIndexes(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `SELECT i.indisunique, array_agg(a.attname::text ORDER BY k.n)
+		FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+		WHERE i.indrelid = $1::regclass AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid, i.indisunique`, t.from())
+	if err != nil {
+		return err
+	}
+	t.indexes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (x index, err error) {
+		err = row.Scan(&x.unique, &x.columns)
+		return x, err
+	})
+	return err
+}
+
+// indexed reports whether an index leads from values of the columns to their rows.
+func (t *table) indexed(columns []string) bool {
+	other := func(name string) bool { return !slices.Contains(columns, name) }
+	return slices.ContainsFunc(t.indexes, func(x index) bool {
+		leading := x.columns
+		if !x.unique {
+			if len(leading) < len(columns) {
+				return false
+			}
+			leading = leading[:len(columns)]
+		}
+		return !slices.ContainsFunc(leading, other)
+	})
 }
 
 // The type oids whose texts are read as something else than text.
@@ -236,8 +275,15 @@ func (t *table) lookUp(ctx context.Context, db *pgx.Conn, columns []string, keys
 	for i, n := range selected {
 		list[i] = "t." + quote(n) + "::text"
 	}
-	query := fmt.Sprintf("SELECT asked.n, %s FROM unnest(%s) WITH ORDINALITY AS asked(%s, n) JOIN %s t ON %s",
-		strings.Join(append(list, "NULL"), ", "), strings.Join(unnest, ", "), strings.Join(from, ", "), t.plainFrom(), strings.Join(on, " AND "))
+	// A server that has not counted the rows of a table yet takes it for small, and reads
+	// all of it for each batch rather than go by its index. What ends with OFFSET is
+	// worked out for each key by itself.
+	apart := ""
+	if t.indexed(columns) {
+		apart = " OFFSET 0"
+	}
+	query := fmt.Sprintf("SELECT asked.n, t.* FROM unnest(%s) WITH ORDINALITY AS asked(%s, n) CROSS JOIN LATERAL (SELECT %s FROM %s t WHERE %s%s) t",
+		strings.Join(unnest, ", "), strings.Join(from, ", "), strings.Join(append(list, "NULL"), ", "), t.plainFrom(), strings.Join(on, " AND "), apart)
 	rows, err := db.Query(ctx, query, arrays...)
 	if err != nil {
 		return err
