@@ -11,9 +11,9 @@
 // best moments of a shared machine:
 //
 //	into        floor  first  ratio  target  again
-//	JSONL         205   1940    9.5      10   1185
-//	SQLite       2478   4455    1.8     1.8   1191
-//	PostgreSQL   6415   8679   1.35     1.5   1249
+//	JSONL         219   2029   9.25      10    968
+//	SQLite       3522   5189   1.47     1.8   1142
+//	PostgreSQL   8668   9887   1.14     1.5   1132
 //
 // Delivery to an API (BenchmarkHTTP) is beside a client of as many goroutines that
 // writes each order to a file and syncs that before it sends it: one sync an order. What
@@ -24,12 +24,12 @@
 // BenchmarkMillionHTTP reads from an API page by page, and writes to one in requests of
 // a hundred with eight in flight. HEADGATE_BENCH_MOST sets how many rows that are.
 //
-// 1,000,000 rows take 0.9 (JSONL) and 1.0 (SQLite) times as long a row as 100,000, in
-// 168 and 82 MiB of anonymous memory at the most. The first is more than it should be.
+// 1,000,000 rows take 0.7 (JSONL) and 0.8 (SQLite) times as long a row as 100,000, in
+// 81 and 62 MiB of anonymous memory at the most.
 //
 // A run costs about 3.5 µs of processor a row into JSONL: reading and judging 1.3, the
 // state 1.0, writing and its settlement 0.7, the collector 0.3. Two fsyncs of the state
 // and one of the destination are beside them, for up to four batches where the disk is
-// behind, and are what varies on a busy one: JSONL takes 8.5 to 10 times its floor on a
-// calm disk, and to 10.8 times on another.
+// behind, and are what varies on a busy one: JSONL takes 5.8 times its floor in memory,
+// 8.5 to 10 times on a calm disk, and to 13 times on one whose syncs take 1.5 ms.
 package bench
