@@ -98,11 +98,11 @@ func (d *decider) afterCurrent(it *item, verdict rules.Verdict, now time.Time) {
 // a flow never changes a column its destination owns.
 func (d *decider) compare(it *item, now time.Time) {
 	if d.simulated(it) {
-		d.compareSimulated(it)
+		d.compareSimulated(it, now)
 		return
 	}
 	if it.current == nil {
-		d.compareAbsent(it)
+		d.compareAbsent(it, now)
 		return
 	}
 	if it.conflict = d.findForeign(it); it.isForeign() && d.flow.OnConflict == rules.HoldConflict && !slices.Contains(it.passes(), foreignIdentity) {
@@ -161,7 +161,7 @@ func (d *decider) simulated(it *item) bool {
 }
 
 // compareSimulated compares with what would have been delivered.
-func (d *decider) compareSimulated(it *item) {
+func (d *decider) compareSimulated(it *item, now time.Time) {
 	it.asked = true
 	if it.entry.Fingerprint == it.print && it.entry.Shape == d.shape {
 		it.decide(Unchanged)
@@ -173,14 +173,34 @@ func (d *decider) compareSimulated(it *item) {
 		}
 	}
 	it.op = connectors.Update
-	if it.decide(Updated); !d.flow.Update {
+	d.updateUnseen(it, now)
+}
+
+// updateUnseen decides for a record that was delivered before, as the ledger says, and
+// has changed.
+func (d *decider) updateUnseen(it *item, now time.Time) {
+	switch {
+	case !d.flow.Update:
 		it.decide(Skipped)
+	case d.appendOnly:
+		d.stop(it, changedSince(), now)
+	default:
+		it.decide(Updated)
 	}
+}
+
+// changedSince rejects a record that was added and has changed: what is to be done of
+// that in the destination is for a person.
+func changedSince() rules.Verdict {
+	return rejected(record.Reason{
+		Stage: record.StageDestination, Code: "append_only",
+		Message: "it was added before and has changed since, and its destination is only added to: correct it there, then dismiss this",
+	})
 }
 
 // compareAbsent decides for a record the destination does not have, or cannot be
 // asked about: then the ledger knows whether it was delivered before.
-func (d *decider) compareAbsent(it *item) {
+func (d *decider) compareAbsent(it *item, now time.Time) {
 	blind := d.finder == nil || it.unshown
 	if blind && d.asDelivered(it) { // it was stopped meanwhile, by other rules
 		it.decide(Unchanged)
@@ -191,11 +211,7 @@ func (d *decider) compareAbsent(it *item) {
 		if d.appender == nil { // what is appended is a record of its own
 			it.send = updatesOf(it.send, d.own.Update)
 		}
-		if !d.flow.Update {
-			it.decide(Skipped)
-			return
-		}
-		it.decide(Updated)
+		d.updateUnseen(it, now)
 		return
 	}
 	it.op = connectors.Create

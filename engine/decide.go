@@ -238,7 +238,13 @@ func (d *decider) sameAsSettled(it *item) bool {
 // asDelivered reports whether the item's content is the one delivered last.
 func (d *decider) asDelivered(it *item) bool {
 	e := &it.entry
-	return !it.stopped() && e.Delivered && e.Shape == d.shape && e.Fingerprint == it.print
+	if it.stopped() || !e.Delivered {
+		return false
+	}
+	if e.Shape != d.shape { // other columns are no news of a record that is never written again
+		return d.appendOnly && e.Stopped.IsZero()
+	}
+	return e.Fingerprint == it.print
 }
 
 // older reports whether a newer version was delivered: it is never overwritten.

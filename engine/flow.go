@@ -85,6 +85,7 @@ func (r *run) openEnds() error {
 		return fmt.Errorf("flow %s: open destination %s: %w", r.flow.Name, resourceName(r.flow.To), err)
 	}
 	r.finder, _ = r.dest.(connectors.Finder)
+	r.appendOnly = connectors.IsAppendOnly(r.flow.To.Settings)
 	r.appender, _ = r.dest.(connectors.Appender)
 	if replacer, ok := r.dest.(connectors.Replacer); ok {
 		r.replaces = replacer.Replaces()

@@ -103,9 +103,9 @@ func (l *lots) lot(r *run, changes []*item) connectors.Lot {
 
 // carriedReference is the reference as the destination keeps it: of the column for
 // it, where an expression makes that, else headgate's own. Only destinations that
-// cannot repeat need it of every record.
+// cannot repeat, or know records by nothing else, need it of every record.
 func (r *run) carriedReference(it *item) string {
-	if !r.sends || it.key == "" || it.key[0] != keyedSpace {
+	if !r.sends && !r.appendOnly || it.key == "" || it.key[0] != keyedSpace {
 		return ""
 	}
 	if c := r.own.Reference; c >= 0 && c < len(it.values) && !it.values[c].Missing() {

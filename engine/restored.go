@@ -21,11 +21,11 @@ func (r *run) restored() time.Time {
 }
 
 // pauseRestored pauses a flow over a restored state whose destination cannot be asked
-// what it was given since the backup (R12): it would be given that twice. Before
-// anything there is cut back to an old mark, a person looks.
+// what it was given since the backup, nor knows it by a reference (R12): it would be
+// given that twice. Before anything there is cut back to an old mark, a person looks.
 func (r *run) pauseRestored() error {
 	taken := r.restored()
-	if taken.IsZero() || r.finder != nil || r.flow.Mode != rules.Live {
+	if taken.IsZero() || r.finder != nil || r.appendOnly || r.flow.Mode != rules.Live {
 		return nil
 	}
 	r.header.Restored = taken

@@ -164,6 +164,7 @@ type run struct {
 	source     connectors.Source
 	dest       connectors.Destination
 	finder     connectors.Finder   // nil: the destination cannot be asked
+	appendOnly bool                // each record is added there once, and known by its reference
 	appender   connectors.Appender // nil: its effects are not undone by cutting back
 	replaces   bool                // an update carries all of a record
 	sender     connectors.Sender   // nil: its effects are repeated, or undone

@@ -28,7 +28,10 @@ import (
 // undisturbed run. HEADGATE_TEST_KILLS says how many kills must land inside an import.
 func TestKillImport(t *testing.T) {
 	t.Parallel()
-	for name, begin := range map[string]func(testing.TB) *till{"sqlite": sqliteTill, "postgres": postgresTill, "jsonl": jsonlTill} {
+	for name, begin := range map[string]func(testing.TB) *till{
+		"sqlite": sqliteTill, "postgres": postgresTill, "jsonl": jsonlTill,
+		"sqlite_append": sqliteTill, "postgres_append": postgresAppendTill,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			killImports(t, name, begin(t))
@@ -194,6 +197,16 @@ func postgresTillOf(server *pgtest.Server) *till {
 			return lines
 		},
 	}
+}
+
+// postgresAppendTill has a column for references: lines know which they are.
+func postgresAppendTill(t testing.TB) *till {
+	server := pgtest.Start(t)
+	erp := postgresTillOf(server)
+	erp.empty = func(o *operator) {
+		server.Exec(o, "DROP TABLE IF EXISTS lines", makeLines, "ALTER TABLE lines ADD COLUMN ref text", "CREATE INDEX lines_by_ref ON lines (ref)")
+	}
+	return erp
 }
 
 func jsonlTill(testing.TB) *till {

@@ -27,16 +27,26 @@ var errRow = errors.New("a row was refused")
 // Apply implements connectors.Destination. The lot is tried as a whole; when a row
 // is refused, the rows are tried one by one, each in a savepoint.
 func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
+	return d.apply(ctx, lot, d)
+}
+
+// way is how a lot is applied, and one change of it.
+type way interface {
+	whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
+	one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error)
+}
+
+func (d *destination) apply(ctx context.Context, lot connectors.Lot, w way) ([]connectors.Receipt, error) {
 	receipts := make([]connectors.Receipt, len(lot.Changes))
 	err := d.with(ctx, &d.writing, "write "+d.name(), func(ctx context.Context, db *pgx.Conn) error {
 		if err := d.check(ctx, db, names(d.resource.Write), d.resource.WriteKey, d.resource.Returning); err != nil {
 			return err
 		}
-		err := d.transaction(ctx, db, receipts, func() error { return d.whole(ctx, db, lot, receipts) })
+		err := d.transaction(ctx, db, receipts, func() error { return w.whole(ctx, db, lot, receipts) })
 		if err == nil || !refusal(err) {
 			return err
 		}
-		return d.transaction(ctx, db, receipts, func() error { return d.single(ctx, db, lot, receipts) })
+		return d.transaction(ctx, db, receipts, func() error { return single(ctx, db, lot, receipts, w) })
 	})
 	return receipts, err
 }
@@ -294,14 +304,19 @@ func otherRows(op connectors.Op, n int64) connectors.Receipt {
 	return connectors.Receipt{Status: connectors.Refused, Code: "ambiguous", Words: fmt.Sprintf("the key finds %d rows", n)}
 }
 
+// one implements way.
+func (d *destination) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error) {
+	query, args := d.statement(c)
+	return d.receipt(c, func() (pgx.Rows, error) { return db.Query(ctx, query, args...) })
+}
+
 // single applies each change in a savepoint: a bad row is refused, the others stay.
-func (d *destination) single(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
+func single(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, w way) error {
 	for i, c := range lot.Changes {
 		if _, err := db.Exec(ctx, "SAVEPOINT change"); err != nil {
 			return err
 		}
-		query, args := d.statement(c)
-		receipt, err := d.receipt(c, func() (pgx.Rows, error) { return db.Query(ctx, query, args...) })
+		receipt, err := w.one(ctx, db, c)
 		if err != nil && !refusal(err) {
 			return err
 		}

@@ -44,8 +44,9 @@ func (s *Settings) Validate() error {
 
 // Resource are the settings of a resource.
 type Resource struct {
-	Table string `hcl:"table,optional" doc:"the table or view, with its schema: sales.orders"`
-	Query string `hcl:"query,optional" doc:"a SELECT to read from instead of a table"`
+	Table  string `hcl:"table,optional" doc:"the table or view, with its schema: sales.orders"`
+	Query  string `hcl:"query,optional" doc:"a SELECT to read from instead of a table"`
+	Append bool   `hcl:"append,optional" doc:"rows are added only, each record once: nothing is found or changed by its key"`
 }
 
 // Validate implements the check of load.
@@ -55,9 +56,14 @@ func (r *Resource) Validate() error {
 		return &connectors.FieldError{Field: "table", Err: errors.New("a resource needs a table, or a query to read")}
 	case r.Table != "" && r.Query != "":
 		return &connectors.FieldError{Field: "query", Err: errors.New("a resource has a table or a query, not both")}
+	case r.Query != "" && r.Append:
+		return &connectors.FieldError{Field: "append", Err: errors.New("a query is not written, and nothing is appended to it")}
 	}
 	return nil
 }
+
+// AppendOnly implements connectors.AppendOnly.
+func (r *Resource) AppendOnly() bool { return r.Append }
 
 const defaultPort = 5432
 
@@ -101,7 +107,11 @@ func (c *connector) Destination(r connectors.Resource) (connectors.Destination, 
 	if r.Settings.(*Resource).Query != "" {
 		return nil, &connectors.Error{Class: connectors.Broken, Op: "write " + r.Name, Hint: "give it a table", Err: errors.New("a query cannot be written")}
 	}
-	return &destination{table: newTable(c, r)}, nil
+	d := &destination{table: newTable(c, r)}
+	if d.settings().Append {
+		return &once{d}, nil
+	}
+	return d, nil
 }
 
 // Close implements connectors.Connector.

@@ -43,16 +43,26 @@ var errRow = errors.New("a row was refused")
 // Apply implements connectors.Destination. The lot is tried as a whole; when a row
 // is refused, the rows are tried one by one, each in a savepoint.
 func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
+	return d.apply(ctx, lot, d)
+}
+
+// way is how a lot is applied, and one change of it.
+type way interface {
+	whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
+	one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error)
+}
+
+func (d *destination) apply(ctx context.Context, lot connectors.Lot, w way) ([]connectors.Receipt, error) {
 	receipts := make([]connectors.Receipt, len(lot.Changes))
 	err := d.with(ctx, &d.writing, false, "write "+d.name(), func(db *sqlitedb.Conn) error {
 		if err := d.check(db, names(d.resource.Write), d.resource.WriteKey, d.resource.Returning); err != nil {
 			return err
 		}
-		err := d.transaction(db, receipts, func() error { return d.whole(db, lot, receipts) })
+		err := d.transaction(db, receipts, func() error { return w.whole(db, lot, receipts) })
 		if err == nil || !refusal(err) {
 			return err
 		}
-		if err := d.transaction(db, receipts, func() error { return d.single(db, lot, receipts) }); err != nil {
+		if err := d.transaction(db, receipts, func() error { return single(db, lot, receipts, w) }); err != nil {
 			return err
 		}
 		d.lenient = d.lenient || !slices.ContainsFunc(receipts, refused)
@@ -208,12 +218,12 @@ func (d *destination) list(columns []int) string {
 }
 
 // single applies each change in a savepoint: a bad row is refused, the others stay.
-func (d *destination) single(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
+func single(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt, w way) error {
 	for i, c := range lot.Changes {
 		if err := exec(db, "SAVEPOINT change"); err != nil {
 			return err
 		}
-		receipt, err := d.one(db, c)
+		receipt, err := w.one(db, c)
 		if err != nil && !refusal(err) {
 			return err
 		}

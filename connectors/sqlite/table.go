@@ -52,7 +52,12 @@ func (t *table) from() string {
 	if q := t.settings().Query; q != "" {
 		return "(" + q + ")"
 	}
-	parts := strings.Split(t.settings().Table, ".")
+	return qualified(t.settings().Table)
+}
+
+// qualified quotes a name that may have others before it: main.orders.
+func qualified(name string) string {
+	parts := strings.Split(name, ".")
 	for i := range parts {
 		parts[i] = quote(parts[i])
 	}

@@ -213,6 +213,7 @@ func (l *loader) compileResource(r *rules.Resource) {
 	}
 	l.compileCursor(r, b)
 	l.compileDelete(r, b)
+	b.addedTo(r)
 	l.checkTemplates(r)
 	l.compileUnit(r, b)
 	l.resourceKeys(r)
@@ -238,6 +239,18 @@ func (l *loader) compileDelete(r *rules.Resource, b *block) {
 	for _, p := range b.pairs("delete") {
 		if v, ok := b.literal(p.value, record.Unknown, "delete."+p.key); ok {
 			r.Delete = append(r.Delete, rules.DeleteValue{Column: p.key, Value: v})
+		}
+	}
+}
+
+// addedTo tells what says how records are known or deleted where they are only added.
+func (b *block) addedTo(r *rules.Resource) {
+	if !connectors.IsAppendOnly(r.Settings) {
+		return
+	}
+	for _, name := range []string{"id", "delete"} {
+		if e := b.attr(name); e != nil {
+			b.fail(e.Range(), "append_only", fmt.Sprintf("%s says append, and %s is of records that are found again", b.name, name), "leave one of them out")
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"headgate/connectors"
 	"headgate/engine/record"
 	"headgate/rules"
 	"headgate/rules/expression"
@@ -50,6 +51,7 @@ func (l *loader) compileFlow(b *block) {
 	}
 	l.carried(b, "filter", f.Filter, f)
 	b.replacing(f)
+	b.appendOnly(f)
 	b.done()
 	l.checkFlow(b, f)
 	f.Lookups = l.lookupsOf(f)
@@ -129,8 +131,12 @@ func (l *loader) checkFlow(b *block, f *rules.Flow) {
 		if !f.From.Has[k] {
 			b.fail(b.attr("from").Range(), "key", fmt.Sprintf("the source has no %q, which is part of the key", name), "add it to the fields of "+f.From.Name)
 		}
-		if !f.To.Has[k] {
-			b.fail(b.attr("to").Range(), "key", fmt.Sprintf("the destination has no %q, which is part of the key", name), "add it to the fields of "+f.To.Name)
+		if !f.To.Has[k] && !connectors.IsAppendOnly(f.To.Settings) {
+			hint := "add it to the fields of " + f.To.Name
+			if _, able := f.To.Settings.(connectors.AppendOnly); able {
+				hint += ", or write append = true there: each record is then added once, and nothing is changed"
+			}
+			b.fail(b.attr("to").Range(), "key", fmt.Sprintf("the destination has no %q, which is part of the key", name), hint)
 		}
 	}
 	if entity.Match != nil {
@@ -142,7 +148,7 @@ func (l *loader) checkFlow(b *block, f *rules.Flow) {
 		}
 	}
 	for _, k := range entity.Schema.Key {
-		if f.To.Has[k] && columnOf(f.To, k) < 0 && !l.broken[f.To] {
+		if f.To.Has[k] && columnOf(f.To, k) < 0 && !l.broken[f.To] && !connectors.IsAppendOnly(f.To.Settings) {
 			name := entity.Schema.Fields[k].Name
 			b.fail(b.attr("to").Range(), "key", fmt.Sprintf("no column of %s holds %q alone, which is part of the key", f.To.Name, name), fmt.Sprintf("a field that write uses is no longer written under its own name: add %s = %q to write", name, name))
 		}

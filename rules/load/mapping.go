@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"headgate/connectors"
 	"headgate/engine/record"
 	"headgate/rules"
 	"headgate/rules/expression"
@@ -338,7 +339,7 @@ func (l *loader) resourceKeys(r *rules.Resource) {
 				r.ReadKey = append(r.ReadKey, r.Columns.Names[c])
 			}
 		}
-		if i := columnOf(r, f); i >= 0 {
+		if i := columnOf(r, f); i >= 0 && !connectors.IsAppendOnly(r.Settings) {
 			r.WriteKey = append(r.WriteKey, r.Write[i].Column)
 		}
 	}

@@ -142,6 +142,19 @@ func (b *block) replacing(f *rules.Flow) {
 	}
 }
 
+// appendOnly tells a flow that wants more of its destination than to add to it.
+func (b *block) appendOnly(f *rules.Flow) {
+	if !connectors.IsAppendOnly(f.To.Settings) {
+		return
+	}
+	if f.Delete {
+		b.fail(b.attr("delete").Range(), "append_only", f.To.Name+" is only added to: nothing is deleted there", "take delete out")
+	}
+	if f.From.Entity.Match != nil {
+		b.fail(b.attr("to").Range(), "append_only", f.To.Name+" is only added to: no record can be matched there", "take append out of it")
+	}
+}
+
 // checkTemplates tells the names of templates that the resource does not have.
 func (l *loader) checkTemplates(r *rules.Resource) {
 	columns := slices.Clone(r.Columns.Names)
