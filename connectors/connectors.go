@@ -94,26 +94,6 @@ type Replacing interface {
 	Replacing() (replaces, asked bool)
 }
 
-// AppendOnly is implemented by resource settings whose records may be added only. Each
-// is added once: every change carries headgate's reference of its record, and what is
-// there under that reference is Same.
-type AppendOnly interface{ AppendOnly() bool }
-
-// IsAppendOnly reports whether records of a resource with such settings are added only.
-func IsAppendOnly(settings any) bool {
-	a, ok := settings.(AppendOnly)
-	return ok && a.AppendOnly()
-}
-
-// CheckAppend reports a change that a table to which is only added cannot take: the
-// engine sends none.
-func CheckAppend(c *Change) error {
-	if c.Op != Create || c.Reference == "" {
-		return fmt.Errorf("cannot %s a record of reference %q where records are added only", c.Op, c.Reference)
-	}
-	return nil
-}
-
 // Tools are what a connector may use of the world.
 type Tools struct {
 	Now     func() time.Time

@@ -118,7 +118,7 @@ func (d *decider) compare(it *item, now time.Time) {
 		if v.IsNull() && d.own.KeepOnNull[c] || update && it.keeps(k) {
 			continue
 		}
-		if (update || d.fillsID(c, it) || d.revives(c, it)) && !v.IsAbsent() && !sameValue(v, it.current[c]) {
+		if (update || d.fillsID(c, it) || d.revives(c, it)) && !v.IsAbsent() && !record.Same(v, it.current[c]) {
 			it.send[c], changed = v, true
 		}
 	}
@@ -193,7 +193,7 @@ func (d *decider) updateUnseen(it *item, now time.Time) {
 // that in the destination is for a person.
 func changedSince() rules.Verdict {
 	return rejected(record.Reason{
-		Stage: record.StageDestination, Code: "append_only",
+		Stage: record.StageDestination, Code: connectors.CodeAppendOnly,
 		Message: "it was added before and has changed since, and its destination is only added to: correct it there, then dismiss this",
 	})
 }
@@ -220,15 +220,6 @@ func (d *decider) compareAbsent(it *item, now time.Time) {
 		return
 	}
 	it.decide(Created)
-}
-
-// sameValue reports whether a destination that holds has already shows value.
-// What is absent there was never written, which equals null.
-func sameValue(value, has record.Value) bool {
-	if value.Missing() || has.Missing() {
-		return value.Missing() && has.Missing()
-	}
-	return value.Equal(has)
 }
 
 // destinationID is the id of a row the destination returned, absent when there is none.

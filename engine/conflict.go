@@ -46,7 +46,7 @@ func (d *decider) findForeign(it *item) *conflict {
 		}
 		k++
 		has := it.current[c]
-		if d.untouched(e.Hashes[k], c) || sameValue(it.values[c], has) || d.ours(e.Hashes[k], has) {
+		if d.untouched(e.Hashes[k], c) || record.Same(it.values[c], has) || d.ours(e.Hashes[k], has) {
 			continue
 		}
 		if found == nil {
@@ -152,7 +152,7 @@ func (d *deliverer) showAgain(it *item, row record.Row) {
 		if !update {
 			continue
 		}
-		if k++; !it.send[c].IsAbsent() && !sameValue(it.send[c], row[c]) {
+		if k++; !it.send[c].IsAbsent() && !record.Same(it.send[c], row[c]) {
 			it.conflict.show(k, len(it.hashes), record.HashOf(row[c].AppendCanonical(nil)))
 		}
 	}

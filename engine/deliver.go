@@ -225,7 +225,7 @@ func keysOf(lot connectors.Lot) [][]record.Value {
 // holds reports whether a row shows everything that was sent.
 func (d *deliverer) holds(row record.Row, sent []record.Value) bool {
 	for c, v := range sent {
-		if !v.IsAbsent() && !sameValue(v, row[c]) {
+		if !v.IsAbsent() && !record.Same(v, row[c]) {
 			return false
 		}
 	}

@@ -172,7 +172,7 @@ func (p *planner) changes(it *item) []PlanChange {
 		switch {
 		case !it.send[c].IsAbsent():
 			changes = append(changes, change)
-		case it.op == connectors.Update && !p.own.Update[c] && !it.values[c].IsAbsent() && !sameValue(it.values[c], change.Old):
+		case it.op == connectors.Update && !p.own.Update[c] && !it.values[c].IsAbsent() && !record.Same(it.values[c], change.Old):
 			change.Kept = true
 			changes = append(changes, change)
 		}

@@ -242,7 +242,7 @@ func (c *courier) shows(row record.Row, x *ChangeIntent) bool {
 		if at < 0 || i >= len(x.Sent) || x.Sent[i].IsAbsent() {
 			continue
 		}
-		if compared = true; !sameValue(x.Sent[i], row[at]) {
+		if compared = true; !record.Same(x.Sent[i], row[at]) {
 			return false
 		}
 	}

@@ -37,6 +37,7 @@ func RunOnce(t *testing.T, fresh func(t *testing.T, reference string) Once) {
 			}
 			o.twice(t, reference)
 			o.amongOthers(t, reference)
+			o.changed(t, reference)
 			o.nothingElse(t, reference)
 		})
 	}
@@ -110,10 +111,38 @@ func (o *Once) amongOthers(t *testing.T, reference string) {
 	o.holds(t, 400)
 }
 
+// changed: a record that was added with other content is refused, and takes none with it.
+func (o *Once) changed(t *testing.T, reference string) {
+	lot := movements(395, 500, reference)
+	lot.Changes[2].Values[1] = record.IntValue(99)
+	receipts, err := o.Destination.Apply(t.Context(), lot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range receipts {
+		want := connectors.Receipt{Status: connectors.Applied}
+		switch {
+		case i == 2:
+			want = connectors.AddedBefore(false)
+		case i < 5:
+			want = connectors.AddedBefore(true)
+		}
+		if r.Status != want.Status || r.Code != want.Code {
+			t.Errorf("movement %d: %+v, want %+v", 395+i, r, want)
+		}
+	}
+	o.holds(t, 500)
+	fewer := movements(0, 1, reference)
+	fewer.Changes[0].Values[1] = record.Value{}
+	if got := o.applied(t, fewer); got[connectors.Same] != 1 {
+		t.Errorf("fewer columns: %v", got)
+	}
+}
+
 // nothingElse: nothing is changed or deleted, nor done once the run has ended.
 func (o *Once) nothingElse(t *testing.T, reference string) {
 	for _, op := range []connectors.Op{connectors.Update, connectors.Delete} {
-		lot := movements(400, 402, reference)
+		lot := movements(500, 502, reference)
 		lot.Changes[1].Op = op
 		if _, err := o.Destination.Apply(t.Context(), lot); err == nil {
 			t.Errorf("%s was taken", op)
@@ -121,9 +150,9 @@ func (o *Once) nothingElse(t *testing.T, reference string) {
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	receipts, err := o.Destination.Apply(ended, movements(400, 402, reference))
+	receipts, err := o.Destination.Apply(ended, movements(500, 502, reference))
 	if err == nil || len(receipts) != 2 {
 		t.Errorf("%d receipts, %v", len(receipts), err)
 	}
-	o.holds(t, 400)
+	o.holds(t, 500)
 }

@@ -36,16 +36,20 @@ func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Rece
 
 // whole implements way.
 func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
-	is, err := o.fresh(ctx, db, lot.Changes)
+	before, err := o.before(ctx, db, lot.Changes)
 	if err != nil {
 		return err
 	}
 	var fresh connectors.Lot
 	var at []int
 	for i, c := range lot.Changes {
-		if is[c.Reference] {
+		same, there := before[c.Reference]
+		switch {
+		case !there:
 			fresh.Changes, at = append(fresh.Changes, c), append(at, i)
-		} else {
+		case !same:
+			return errRow
+		default:
 			receipts[i].Status = connectors.Same
 		}
 	}
@@ -59,43 +63,68 @@ func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, rece
 
 // one implements way.
 func (o *once) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error) {
-	if is, err := o.fresh(ctx, db, []connectors.Change{c}); err != nil || !is[c.Reference] {
-		return connectors.Receipt{Status: connectors.Same}, err
+	before, err := o.before(ctx, db, []connectors.Change{c})
+	if err != nil {
+		return connectors.Receipt{}, err
+	}
+	if same, there := before[c.Reference]; there {
+		return connectors.AddedBefore(same), nil
 	}
 	return o.d.one(ctx, db, c)
 }
 
-// fresh tells the references of records that are not there yet, and notes that they
-// will be.
-func (o *once) fresh(ctx context.Context, db *pgx.Conn, changes []connectors.Change) (map[string]bool, error) {
-	fresh, references := make(map[string]bool, len(changes)), make([]string, len(changes))
+// before tells which records were added, by their references, and whether with no other
+// content as far as is known. Those that were not are noted: they will be.
+func (o *once) before(ctx context.Context, db *pgx.Conn, changes []connectors.Change) (map[string]bool, error) {
 	for i := range changes {
 		if err := connectors.CheckAppend(&changes[i]); err != nil {
 			return nil, err
 		}
-		references[i] = changes[i].Reference
 	}
-	if column := o.d.resource.Reference; column != "" {
-		keys := make([][]record.Value, len(references))
-		for i, r := range references {
-			keys[i], fresh[r] = []record.Value{record.StringValue(r)}, true
-		}
-		err := o.d.lookUp(ctx, db, []string{column}, keys, nil, func(at int, _ []*string) { delete(fresh, references[at]) })
-		return fresh, err
+	if o.d.resource.Reference != "" {
+		return o.inColumn(ctx, db, changes)
 	}
 	table, err := o.references(ctx, db)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.Query(ctx, "INSERT INTO "+table+" (reference) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING reference", references)
+	references, contents, added := make([]string, len(changes)), make([]string, len(changes)), make(map[string]string, len(changes))
+	for i := range changes {
+		references[i], contents[i] = changes[i].Reference, connectors.ContentOf(o.d.resource.Write, &changes[i])
+		added[references[i]] = contents[i]
+	}
+	before := make(map[string]bool)
+	rows, err := db.Query(ctx, "SELECT reference, content FROM "+table+" WHERE reference = ANY($1)", references)
 	if err != nil {
 		return nil, err
 	}
-	added, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	for _, r := range added {
-		fresh[r] = true
+	var reference, content string
+	if _, err := pgx.ForEachRow(rows, []any{&reference, &content}, func() error {
+		before[reference] = connectors.SameContent(content, added[reference])
+		return nil
+	}); err != nil || len(before) == len(changes) {
+		return before, err
 	}
-	return fresh, err
+	_, err = db.Exec(ctx, "INSERT INTO "+table+" (reference, content) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING", references, contents)
+	return before, err
+}
+
+// inColumn looks for the rows that carry the references.
+func (o *once) inColumn(ctx context.Context, db *pgx.Conn, changes []connectors.Change) (map[string]bool, error) {
+	d, keys := o.d, make([][]record.Value, len(changes))
+	for i := range changes {
+		keys[i] = []record.Value{record.StringValue(changes[i].Reference)}
+	}
+	before := make(map[string]bool)
+	err := d.lookUp(ctx, db, []string{d.resource.Reference}, keys, names(d.resource.Write), func(at int, texts []*string) {
+		c := &changes[at]
+		same := true
+		for i, column := range d.resource.Write {
+			same = same && (c.Values[i].IsAbsent() || record.Same(d.value(texts[i], column.Name, column.Kind), c.Values[i]))
+		}
+		before[c.Reference] = same
+	})
+	return before, err
 }
 
 // references is the table of references in the schema of the table, made where it is
@@ -109,7 +138,7 @@ func (o *once) references(ctx context.Context, db *pgx.Conn) (string, error) {
 	if err != nil || there {
 		return table, err
 	}
-	create := "CREATE TABLE " + table + " (reference text PRIMARY KEY)"
+	create := "CREATE TABLE " + table + " (reference text PRIMARY KEY, content text NOT NULL)"
 	_, err = db.Exec(ctx, create)
 	if denied, ok := errors.AsType[*pgconn.PgError](err); ok && denied.Code == "42501" {
 		return "", &connectors.Error{

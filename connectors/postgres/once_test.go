@@ -56,7 +56,7 @@ func TestOnceDenied(t *testing.T) {
 	}
 	change := connectors.Change{Op: connectors.Create, Reference: "REF-1", Values: []record.Value{record.StringValue("M-1"), record.IntValue(1)}}
 	_, err = d.Apply(t.Context(), connectors.Lot{Changes: []connectors.Change{change}})
-	const want = `CREATE TABLE "plant"."headgate_reference" (reference text PRIMARY KEY)`
+	const want = `CREATE TABLE "plant"."headgate_reference" (reference text PRIMARY KEY, content text NOT NULL)`
 	if told, ok := errors.AsType[*connectors.Error](err); !ok || told.Class != connectors.Broken || !strings.Contains(told.Hint, want) {
 		t.Fatalf("%v does not say %s", err, want)
 	}

@@ -9,6 +9,7 @@ import (
 	sqlitedb "zombiezen.com/go/sqlite"
 
 	"headgate/connectors"
+	"headgate/engine/record"
 )
 
 // referenceTable lists the records that were added to tables without a column for
@@ -41,12 +42,14 @@ func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connector
 	var fresh connectors.Lot
 	var at []int
 	for i, c := range lot.Changes {
-		is, err := o.fresh(db, c)
+		there, same, err := o.there(db, &c)
 		switch {
 		case err != nil:
 			return err
-		case is:
+		case !there:
 			fresh.Changes, at = append(fresh.Changes, c), append(at, i)
+		case !same:
+			return errRow
 		default:
 			receipts[i].Status = connectors.Same
 		}
@@ -61,41 +64,67 @@ func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connector
 
 // one implements way.
 func (o *once) one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error) {
-	if is, err := o.fresh(db, c); err != nil || !is {
-		return connectors.Receipt{Status: connectors.Same}, err
+	if there, same, err := o.there(db, &c); err != nil || there {
+		return connectors.AddedBefore(same), err
 	}
 	return o.d.one(db, c)
 }
 
-// fresh reports whether the record is not there yet, and notes that it will be.
-func (o *once) fresh(db *sqlitedb.Conn, c connectors.Change) (bool, error) {
-	if err := connectors.CheckAppend(&c); err != nil {
-		return false, err
+// there reports whether the record was added, and with no other content as far as is
+// known. One that was not is noted: it will be.
+func (o *once) there(db *sqlitedb.Conn, c *connectors.Change) (there, same bool, err error) {
+	if err := connectors.CheckAppend(c); err != nil {
+		return false, false, err
 	}
-	if column := o.d.resource.Reference; column != "" {
-		_, more, err := o.run(db, fmt.Sprintf("SELECT 1 FROM %s WHERE %s = ? LIMIT 1", o.d.from(), quote(column)), c.Reference)
-		return !more, err
+	if o.d.resource.Reference != "" {
+		return o.inColumn(db, c)
 	}
-	table := o.references()
-	if _, _, err := o.run(db, "CREATE TABLE IF NOT EXISTS "+table+" (reference TEXT PRIMARY KEY) WITHOUT ROWID"); err != nil {
-		return false, err
+	table, content := o.references(), connectors.ContentOf(o.d.resource.Write, c)
+	if err := exec(db, "CREATE TABLE IF NOT EXISTS "+table+" (reference TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID"); err != nil {
+		return false, false, err
 	}
-	n, _, err := o.run(db, "INSERT OR IGNORE INTO "+table+" VALUES (?)", c.Reference)
-	return n == 1, err
+	before, err := o.text(db, "SELECT content FROM "+table+" WHERE reference = ?", c.Reference)
+	if err != nil || before != "" {
+		return true, connectors.SameContent(before, content), err
+	}
+	_, err = o.text(db, "INSERT INTO "+table+" VALUES (?, ?)", c.Reference, content)
+	return false, false, err
 }
 
-// run runs a statement, and returns how many rows it changed and whether it found one.
-func (o *once) run(db *sqlitedb.Conn, query string, texts ...string) (changed int, found bool, err error) {
+// inColumn looks for the row that carries the reference.
+func (o *once) inColumn(db *sqlitedb.Conn, c *connectors.Change) (there, same bool, err error) {
+	columns := o.d.present(c.Values)
+	query := fmt.Sprintf("SELECT %s FROM %s WHERE %s = ?", o.d.list(columns), o.d.from(), quote(o.d.resource.Reference))
 	stmt, err := db.Prepare(query)
 	if err != nil {
-		return 0, false, err
+		return false, false, err
 	}
-	for i, text := range texts {
+	stmt.BindText(1, c.Reference)
+	there, err = stmt.Step()
+	same = there
+	for k, i := range columns {
+		if same && err == nil {
+			same = record.Same(o.d.value(stmt, k, o.d.resource.Write[i].Kind), c.Values[i])
+		}
+	}
+	return there, same, errors.Join(err, stmt.Reset())
+}
+
+// text runs a statement, and returns the first text it finds, if any.
+func (o *once) text(db *sqlitedb.Conn, query string, bound ...string) (string, error) {
+	stmt, err := db.Prepare(query)
+	if err != nil {
+		return "", err
+	}
+	for i, text := range bound {
 		stmt.BindText(i+1, text)
 	}
-	found, err = stmt.Step()
-	changed = db.Changes()
-	return changed, found, errors.Join(err, stmt.Reset())
+	found, err := stmt.Step()
+	text := ""
+	if found && err == nil {
+		text = stmt.ColumnText(0)
+	}
+	return text, errors.Join(err, stmt.Reset())
 }
 
 // references is the table of references beside the table.

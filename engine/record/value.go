@@ -266,6 +266,15 @@ func (l *Lines) equal(other *Lines) bool {
 	return true
 }
 
+// Same reports whether a system shows one value where it was given the other. What is
+// absent there was never written, which equals null.
+func Same(a, b Value) bool {
+	if a.Missing() || b.Missing() {
+		return a.Missing() && b.Missing()
+	}
+	return a.Equal(b)
+}
+
 // Compare orders two values of one kind that has an order: -1, 0 or 1.
 // Ints and decimals compare with each other.
 func (v Value) Compare(other Value) (int, error) {
