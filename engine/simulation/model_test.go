@@ -98,6 +98,9 @@ func (w *world) judge() {
 	if w.tapeFlow() {
 		w.judgeTape()
 	}
+	if w.setting.register {
+		w.judgeRegister()
+	}
 	if w.setting.inFlight > 0 {
 		w.judgeAPI()
 	}

@@ -28,6 +28,8 @@ type plan struct {
 	Many     int // changes that a message carries, beside one
 	Unique   int // 1: it takes no second row of an item
 	Pauses   int // between processes, or the clock is set back
+
+	Register int // 1: items are added to a register
 }
 
 // planOf draws the plan of a seed.
@@ -41,11 +43,12 @@ func planOf(seed uint64) plan {
 		pl.Flows &= r.IntN(8) // it may be alone
 		pl.InFlight, pl.Many, pl.Unique, pl.Pauses = r.IntN(3), max(0, r.IntN(5)-2), r.IntN(2), r.IntN(3)
 	}
+	pl.Register = r.IntN(2)
 	return pl
 }
 
 func (pl plan) setting() setting {
-	s := setting{erp: pl.Flows&1 > 0, tape: pl.Flows&2 > 0, depot: pl.Flows&4 > 0, cursor: pl.Cursor > 0, size: pl.Batch}
+	s := setting{erp: pl.Flows&1 > 0, tape: pl.Flows&2 > 0, depot: pl.Flows&4 > 0, cursor: pl.Cursor > 0, size: pl.Batch, register: pl.Register > 0}
 	if pl.API > 0 {
 		s.inFlight = 1 + pl.InFlight
 	}

@@ -69,6 +69,18 @@ connector "api" {
     fields = %s
   }
 }
+connector "register" {
+  type = "register"
+  retry {
+    attempts = 3
+    backoff  = "1s"
+  }
+  resource "items" {
+    entity = entity.item
+    table  = "items"
+    fields = [qty, kind]
+  }
+}
 connector "tape" {
   type = "tape"
   retry {
@@ -136,6 +148,7 @@ const shopRules = `
 // setting is what a world is made of; equal ones have one ruleset.
 type setting struct {
 	erp, tape, depot bool // which flows there are
+	register         bool
 	cursor           bool // the shop is read by a cursor
 	size             int  // of a batch
 	inFlight         int  // messages to the API at a time; 0: there is none
@@ -162,6 +175,9 @@ func (s setting) hcl() string {
 	if s.tape {
 		fmt.Fprintf(&text, flowText, "copies", "shop", "tape", shopRules, s.size, "")
 	}
+	if s.register {
+		fmt.Fprintf(&text, flowText, "bookings", "shop", "register", shopRules, s.size, "")
+	}
 	if s.inFlight > 0 {
 		fmt.Fprintf(&text, flowText, "orders", "shop", "api", shopRules, s.size, fmt.Sprintf("\n    in_flight = %d", s.inFlight))
 	}
@@ -183,7 +199,7 @@ func (s setting) ruleset() *rules.Ruleset {
 	}
 	table := memory.Kind(memory.New())
 	table.Name = "table"
-	set, diags := load.Load(".", []load.File{{Name: "x.hcl", Bytes: []byte(s.hcl())}}, []connectors.Kind{table, tapeKind()})
+	set, diags := load.Load(".", []load.File{{Name: "x.hcl", Bytes: []byte(s.hcl())}}, []connectors.Kind{table, tapeKind(), registerKind()})
 	if diags.HasErrors() {
 		panic(fmt.Sprint(diags))
 	}
@@ -204,6 +220,7 @@ type world struct {
 	depot    *memory.Table
 	erp      *memory.Table
 	tape     *tape
+	register *register
 	api      *server
 	model    model
 	problems []string
@@ -220,6 +237,7 @@ func newWorld(pl plan) *world {
 	w.erp.Refuse = w.written
 	w.api = newServer(pl, w.stores["api"].Create("items", "sku", "qty", "kind"))
 	w.api.table.Refuse, w.api.Fail = w.take, w.receive
+	w.register = &register{entries: make(map[string]entered), take: w.entered}
 	w.model = newModel()
 	return w
 }
@@ -227,9 +245,15 @@ func newWorld(pl plan) *world {
 // open opens a connector of the ruleset, whose calls go through the gate.
 func (w *world) open(c *rules.Connector, g gate) (connectors.Connector, error) {
 	kind := memory.Kind(w.stores[c.Name])
-	if c.Name == "tape" {
+	switch c.Name {
+	case "tape":
 		kind = tapeKind()
 		kind.Open = func(any, connectors.Tools) (connectors.Connector, error) { return tapeConnector{w.tape}, nil }
+	case "register":
+		kind = registerKind()
+		kind.Open = func(any, connectors.Tools) (connectors.Connector, error) {
+			return registerConnector{register: w.register}, nil
+		}
 	}
 	faults := &connectortest.Faults{Around: func(call connectortest.Call, do func() error) error {
 		op := c.Name + "." + call.Op
