@@ -173,7 +173,7 @@ type Header struct {
 	Counts   Counts    // outcomes in all
 }
 
-// Identifier is the id a system gave a record.
+// Identifier is the id a system gave a record; absent: it is not known any more.
 type Identifier struct {
 	Key record.Key
 	ID  record.Value

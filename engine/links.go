@@ -81,7 +81,8 @@ func (d *deliverer) keepIDs(it *item, s *Settlement) {
 	if !it.id.Missing() && !it.id.Equal(it.link.from) {
 		s.FromIDs = append(s.FromIDs, Identifier{it.link.name, it.id})
 	}
-	if !it.toID.Missing() && !it.toID.Equal(it.link.to) {
+	forgotten := it.outcome == Created && it.toID.Missing() && !it.link.to.Missing()
+	if forgotten || !it.toID.Missing() && !it.toID.Equal(it.link.to) {
 		s.ToIDs = append(s.ToIDs, Identifier{it.link.name, it.toID})
 	}
 }

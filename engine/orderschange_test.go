@@ -412,6 +412,37 @@ func TestMadeAgain(t *testing.T) {
 	}
 }
 
+// TestMadeAgainWithoutID: the id of an order that was deleted is not that of the one
+// that is made again, though the shop does not say what that is.
+func TestMadeAgainWithoutID(t *testing.T) {
+	t.Parallel()
+	var posts atomic.Int64
+	silent := strings.Replace(createOrder, `ok   = "status == 201 && body.id != nil"`, "ok     = \"status == 201\"\n      answer = \"nothing\"", 1)
+	w := newChanging(t, silent+updateOrder+deleteOrder+findByID+findOrder, 1, 0, shopapi.Config{Fault: func(_ int64, r *nethttp.Request) shopapi.Fault {
+		if r.Method == nethttp.MethodPost {
+			posts.Add(1)
+		}
+		return shopapi.None
+	}})
+	w.text, _, _ = strings.Cut(w.text, `flow "status"`) // it would read the ids
+	w.sql("INSERT INTO orders VALUES ('A-0000', 1, NULL), ('A-0001', 1, NULL)")
+	w.settle()
+	w.sql("UPDATE orders SET total = 2 WHERE no = 'A-0000'") // its id is learned now
+	w.settle()
+	w.sql("DELETE FROM orders WHERE no = 'A-0000'")
+	for runs := 0; len(w.shop.Orders()) == 2 && runs < 100; runs++ {
+		w.run()
+	}
+	w.sql("INSERT INTO orders VALUES ('A-0000', 3, NULL)")
+	w.settle()
+	w.sql("UPDATE orders SET total = 4 WHERE no = 'A-0000'")
+	w.settle()
+	w.mustAgree()
+	if n := posts.Load(); n != 3 {
+		t.Errorf("%d orders were sent to be made, want 3", n)
+	}
+}
+
 // TestUpsertUnseen: a shop that cannot be asked keeps what only a create writes, a
 // constant and headgate's reference, though each upsert replaces an order.
 func TestUpsertUnseen(t *testing.T) {

@@ -281,7 +281,7 @@ func (c *courier) destinationID(returning record.Row) record.Value {
 func (r *run) take(it *item, a *Answer) {
 	switch a.Status {
 	case connectors.Applied, connectors.Same:
-		if !a.ID.Missing() {
+		if !a.ID.Missing() || it.op == connectors.Create && a.Status == connectors.Applied { // what was made has no id of before
 			it.toID = a.ID
 		}
 		if a.Status == connectors.Same {

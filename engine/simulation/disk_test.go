@@ -341,6 +341,10 @@ func (l *ledger) keepIDs(resource string, ids []engine.Identifier) {
 		l.disk.ids[resource], l.disk.links[resource] = make(map[record.Key]record.Value), make(map[string]record.Key)
 	}
 	for _, id := range ids {
+		if id.ID.Missing() {
+			delete(l.disk.ids[resource], id.Key)
+			continue
+		}
 		l.disk.ids[resource][id.Key] = id.ID
 		l.disk.links[resource][id.ID.Text()] = id.Key
 	}

@@ -226,6 +226,12 @@ func (l *ledger) putIDs(tx *bolt.Tx, s *engine.Settlement) error {
 			return err
 		}
 		for _, id := range side.ids {
+			if id.ID.Missing() { // its link stays, for who looks it up by that
+				if err := ids.Delete([]byte(id.Key)); err != nil {
+					return err
+				}
+				continue
+			}
 			value := seal(record.AppendValue([]byte{version}, id.ID), 0)
 			if err := ids.Put([]byte(id.Key), value); err != nil {
 				return err

@@ -335,3 +335,24 @@ func BenchmarkSettle(b *testing.B) {
 		})
 	}
 }
+
+// TestForgottenID: an id that is not known any more names nothing, and still leads to the
+// record that had it.
+func TestForgottenID(t *testing.T) {
+	t.Parallel()
+	db := open(t, t.TempDir())
+	defer func() { _ = db.Close() }()
+	l, name := ledger(t, db), record.Key("A-1")
+	for _, id := range []record.Value{record.IntValue(7), {}} {
+		if err := l.Settle(&engine.Settlement{ToIDs: []engine.Identifier{{Key: name, ID: id}}}); err != nil {
+			t.Fatal(err)
+		}
+		ids := make([]record.Value, 1)
+		if err := db.IDs("erp.orders", []record.Key{name}, ids); err != nil || !ids[0].Equal(id) {
+			t.Errorf("its id is %s, %v, want %s", ids[0].Text(), err, id.Text())
+		}
+		if key, known, err := db.KeyOf("erp.orders", record.IntValue(7)); err != nil || !known || key != name {
+			t.Errorf("7 leads to %q, %v, %v", key, known, err)
+		}
+	}
+}
