@@ -1,7 +1,8 @@
 // Package postgres is the connector to PostgreSQL, by pgx natively.
 //
 // It reads a table in keyset order and writes one transaction a lot. Values travel
-// as the server's own texts, so that no number is ever a float on the way.
+// as the server's own texts, so that no number is ever a float on the way. Where a
+// resource says append, it adds each record once, under headgate's reference (once.go).
 package postgres
 
 import (

@@ -1,7 +1,8 @@
 // Package sqlite is the connector to SQLite databases.
 //
 // It reads a table in keyset order and writes one transaction a lot. It never
-// makes a database unless told to, and leaves the journal mode as it finds it.
+// makes a database unless told to, and leaves the journal mode as it finds it. Where a
+// resource says append, it adds each record once, under headgate's reference (once.go).
 package sqlite
 
 import (

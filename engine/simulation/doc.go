@@ -4,7 +4,8 @@
 //
 // A run of the simulation is a function of its seed: one goroutine at a time goes on,
 // which one is drawn, time passes when all of them wait, and what fails is drawn too.
-// An independent model says in the end what each destination must hold.
+// An independent model says in the end what each destination must hold: a table, a tape
+// that is appended to, a register to which each item is added once, an API.
 //
 // The loop of faults goes the other way about it: it lets one call fail, the first, the
 // second, and so on, until a whole run needs no more calls than that. Of a flow into an
