@@ -16,6 +16,10 @@ import (
 // headgate's reference.
 const referenceTable = "headgate_reference"
 
+// wideCache is as much of the database in memory as references need: one lot looks at as
+// many pages as it has records, wherever they stand.
+const wideCache = "PRAGMA cache_size = -16384" // KiB
+
 // once adds each record to its table once. Whether it is there is told by its reference:
 // in the column for it, or in a table beside, written by the same transaction.
 type once struct{ d *destination }
@@ -39,6 +43,9 @@ func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Rece
 
 // whole implements way.
 func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
+	if err := exec(db, wideCache); err != nil {
+		return err
+	}
 	var fresh connectors.Lot
 	var at []int
 	for i, c := range lot.Changes {
