@@ -43,7 +43,7 @@ func planOf(seed uint64) plan {
 		pl.Flows &= r.IntN(8) // it may be alone
 		pl.InFlight, pl.Many, pl.Unique, pl.Pauses = r.IntN(3), max(0, r.IntN(5)-2), r.IntN(2), r.IntN(3)
 	}
-	pl.Register = r.IntN(2)
+	pl.Register = max(0, r.IntN(4)-2)
 	return pl
 }
 
