@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,9 @@ const linesToImport = 2000
 // enough kills have landed inside one.
 func killImports(t *testing.T, name string, erp *till) {
 	dice, kills := dice(t), times(t, "HEADGATE_TEST_KILLS", 12)
+	if strings.HasSuffix(name, "_append") { // the same database once more, and only its lots are made another way
+		kills = kills/4 + 1
+	}
 	sales := manySales(dice, linesToImport)
 	calm := beginImport(t, name, erp, sales)
 	began := time.Now()
