@@ -26,8 +26,8 @@ func OnceColumns(reference string) []record.Column {
 	return columns
 }
 
-// RunOnce checks that each record is added once, however often it is sent. New makes a
-// fresh table, whose column for the reference has the name given, or which has none.
+// RunOnce checks that each record is added once, however often it is sent. fresh
+// makes a table, whose column for the reference has the name given, or which has none.
 func RunOnce(t *testing.T, fresh func(t *testing.T, reference string) Once) {
 	for name, reference := range map[string]string{"a column": "ref", "a table beside": ""} {
 		t.Run("known by "+name, func(t *testing.T) {

@@ -30,12 +30,6 @@ func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connecto
 	return d.apply(ctx, lot, d)
 }
 
-// way is how a lot is applied, and one change of it.
-type way interface {
-	whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
-	one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error)
-}
-
 func (d *destination) apply(ctx context.Context, lot connectors.Lot, w way) ([]connectors.Receipt, error) {
 	receipts := make([]connectors.Receipt, len(lot.Changes))
 	err := d.with(ctx, &d.writing, "write "+d.name(), func(ctx context.Context, db *pgx.Conn) error {

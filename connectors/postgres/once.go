@@ -16,6 +16,12 @@ import (
 // column for headgate's reference.
 const referenceTable = "headgate_reference"
 
+// way is how a lot is applied, and one change of it.
+type way interface {
+	whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
+	one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error)
+}
+
 // once adds each record to its table once. Whether it is there is told by its reference:
 // in the column for it, or in a table beside, written by the same transaction.
 type once struct{ d *destination }

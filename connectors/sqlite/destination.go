@@ -46,12 +46,6 @@ func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connecto
 	return d.apply(ctx, lot, d)
 }
 
-// way is how a lot is applied, and one change of it.
-type way interface {
-	whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
-	one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error)
-}
-
 func (d *destination) apply(ctx context.Context, lot connectors.Lot, w way) ([]connectors.Receipt, error) {
 	receipts := make([]connectors.Receipt, len(lot.Changes))
 	err := d.with(ctx, &d.writing, false, "write "+d.name(), func(db *sqlitedb.Conn) error {

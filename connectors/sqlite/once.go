@@ -20,6 +20,12 @@ const referenceTable = "headgate_reference"
 // many pages as it has records, wherever they stand.
 const wideCache = "PRAGMA cache_size = -16384" // KiB
 
+// way is how a lot is applied, and one change of it.
+type way interface {
+	whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
+	one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error)
+}
+
 // once adds each record to its table once. Whether it is there is told by its reference:
 // in the column for it, or in a table beside, written by the same transaction.
 type once struct{ d *destination }
@@ -43,7 +49,7 @@ func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Rece
 
 // whole implements way.
 func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
-	if err := exec(db, wideCache); err != nil {
+	if err := o.prepare(db); err != nil {
 		return err
 	}
 	var fresh connectors.Lot
@@ -71,10 +77,24 @@ func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connector
 
 // one implements way.
 func (o *once) one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error) {
+	if err := o.prepare(db); err != nil { // it was undone with the whole lot
+		return connectors.Receipt{}, err
+	}
 	if there, same, err := o.there(db, &c); err != nil || there {
 		return connectors.AddedBefore(same), err
 	}
 	return o.d.one(db, c)
+}
+
+// prepare makes the table of references where it is needed and not there.
+func (o *once) prepare(db *sqlitedb.Conn) error {
+	if o.d.resource.Reference != "" {
+		return nil
+	}
+	if err := exec(db, wideCache); err != nil {
+		return err
+	}
+	return exec(db, "CREATE TABLE IF NOT EXISTS "+o.references()+" (reference TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID")
 }
 
 // there reports whether the record was added, and with no other content as far as is
@@ -87,9 +107,6 @@ func (o *once) there(db *sqlitedb.Conn, c *connectors.Change) (there, same bool,
 		return o.inColumn(db, c)
 	}
 	table, content := o.references(), connectors.ContentOf(o.d.resource.Write, c)
-	if err := exec(db, "CREATE TABLE IF NOT EXISTS "+table+" (reference TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID"); err != nil {
-		return false, false, err
-	}
 	before, err := o.text(db, "SELECT content FROM "+table+" WHERE reference = ?", c.Reference)
 	if err != nil || before != "" {
 		return true, connectors.SameContent(before, content), err
