@@ -1,18 +1,20 @@
 # Go is all that is needed to build, test and try it.
-.PHONY: build test demo bench profile fuzz cover proof kill orders reload soak damage powercut proxy simulate faults variants
+.PHONY: build test demo bench profile fuzz cover proof kill orders reload soak damage powercut proxy simulate faults histories variants
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
-# Of a test's words only what it counted and what came of it.
+# A proof is compiled as the tests are, waits more than it works, and says only what it
+# counted and what came of it.
+PROVE   := go test -pgo=off -vet=off -count=1 -v -parallel 4 -timeout 60m
 COUNTED := | grep -v '^ *=== '
 
 build:
 	go build -o bin/headgate ./cmd/headgate
 
 test:
-	go vet ./...
+	go vet -pgo=off ./...
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
-	go test -race -pgo=off -count=1 -timeout 20m ./...
+	go test -race -pgo=off -vet=off -count=1 -timeout 20m ./...
 
 demo:
 	go run ./examples/shop-to-erp
@@ -34,6 +36,7 @@ fuzz:
 # than 200 kills.
 proof:
 	$(MAKE) simulate faults
+	$(MAKE) histories HISTORIES=60
 	$(MAKE) orders ORDERS=200
 	$(MAKE) kill KILLS=10 ORDERS=100
 	$(MAKE) proxy FAULTS=20
@@ -43,43 +46,47 @@ proof:
 # KILLS=200 kills of each import, of the daemon, and while an API is written that fails in
 # every way there is; and ORDERS=800 to it without a kill.
 kill:
-	HEADGATE_TEST_KILLS=$(or $(KILLS),200) HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./cmd/headgate -run "Kill|Misbehaving" -count=1 -v -timeout 60m $(COUNTED)
+	HEADGATE_TEST_KILLS=$(or $(KILLS),200) HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) $(PROVE) ./cmd/headgate -run "Kill|Misbehaving" $(COUNTED)
 
 # FAULTS=200 connections of each flow that are slow, reset, cut or swallowed.
 proxy:
-	HEADGATE_TEST_FAULTS=$(or $(FAULTS),200) go test ./connectors/connectortest/wire ./cmd/headgate -run 'Faults|Proxy' -count=1 -v -timeout 30m $(COUNTED)
+	HEADGATE_TEST_FAULTS=$(or $(FAULTS),200) $(PROVE) ./connectors/connectortest/wire ./cmd/headgate -run 'Faults|Proxy' $(COUNTED)
 
 # The real engine in RUNS worlds that crash and fail; SEED=… tells one of them.
 simulate:
-	HEADGATE_TEST_RUNS=$(or $(RUNS),100000) HEADGATE_TEST_SEED=$(SEED) go test -pgo=off ./engine/simulation -run '^TestSimulate$$' -count=1 -v -timeout 60m $(COUNTED)
+	HEADGATE_TEST_RUNS=$(or $(RUNS),100000) HEADGATE_TEST_SEED=$(SEED) $(PROVE) ./engine/simulation -run '^TestSimulate$$' $(COUNTED)
 
 # Each call to the state, the log, a source or a destination fails once, unheard, and for
 # ever; so does each of a flow into an API, of every kind, and each system call that the
 # real process makes to files.
 faults:
-	HEADGATE_TEST_FAULTS=all go test -pgo=off ./engine/simulation -run '^Test(Send)?Faults$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
-	HEADGATE_TEST_FAULTS=all go test -pgo=off ./cmd/headgate -run '^TestFaultyCalls$$' -count=1 -v -timeout 30m $(COUNTED) | grep -v '^ *--- PASS'
+	HEADGATE_TEST_FAULTS=all $(PROVE) ./engine/simulation -run '^Test(Send)?Faults$$' $(COUNTED) | grep -v '^ *--- PASS'
+	HEADGATE_TEST_FAULTS=all $(PROVE) ./cmd/headgate -run '^TestFaultyCalls$$' $(COUNTED) | grep -v '^ *--- PASS'
+
+# HISTORIES=200 worlds that each test of the engine makes up which tries many.
+histories:
+	HEADGATE_TEST_HISTORIES=$(or $(HISTORIES),200) $(PROVE) ./engine -run 'Histories|PlanEqualsRun|OnceWhateverFails' $(COUNTED)
 
 # The engine with one of its rules broken, each caught; VARIANT=… is one of them.
 variants:
-	HEADGATE_TEST_VARIANTS=$(or $(VARIANT),all) go test -pgo=off ./engine/simulation -run '^TestVariants$$' -count=1 -v -timeout 60m $(COUNTED)
+	HEADGATE_TEST_VARIANTS=$(or $(VARIANT),all) $(PROVE) ./engine/simulation -run '^TestVariants$$' $(COUNTED)
 
 # ORDERS=800 orders to an API that fails before and after it has stored them: by
 # looking, by key, by both, and by nothing.
 orders:
-	HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) go test ./engine -run OrdersArriveOnce -count=1 -v -timeout 20m $(COUNTED)
+	HEADGATE_TEST_ORDERS=$(or $(ORDERS),800) $(PROVE) ./engine -run OrdersArriveOnce $(COUNTED)
 
 # 200 broken rulesets, and 60 swaps of three under a running import.
 reload:
-	HEADGATE_TEST_BROKEN=200 HEADGATE_TEST_SWAPS=60 HEADGATE_TEST_TIMING=1 go test ./cmd/headgate -run Reload -count=1 -v -timeout 60m $(COUNTED)
+	HEADGATE_TEST_BROKEN=200 HEADGATE_TEST_SWAPS=60 HEADGATE_TEST_TIMING=1 $(PROVE) ./cmd/headgate -run Reload $(COUNTED)
 
 # DAMAGES=600 damaged state files.
 damage:
-	HEADGATE_TEST_DAMAGES=$(or $(DAMAGES),600) go test ./cmd/headgate -run Damage -count=1 -v -timeout 60m $(COUNTED)
+	HEADGATE_TEST_DAMAGES=$(or $(DAMAGES),600) $(PROVE) ./cmd/headgate -run Damage $(COUNTED)
 
 # CUTS=100 power cuts inside imports into SQLite and into files; root only.
 powercut:
-	HEADGATE_TEST_CUTS=$(or $(CUTS),100) go test ./cmd/headgate -run PowerCut -count=1 -v -timeout 60m $(COUNTED)
+	HEADGATE_TEST_CUTS=$(or $(CUTS),100) $(PROVE) ./cmd/headgate -run PowerCut $(COUNTED)
 
 # A daemon with 50 flows: idle for a minute, under load for SOAK=10m.
 soak:

@@ -13,9 +13,6 @@ import (
 	"headgate/engine/record"
 )
 
-// generated is how many histories of two systems are tried.
-const generated = 40
-
 // failSometimes lets one call of the ERP fail, before it was made or with its answer
 // lost; from then on nothing works where the system stays down.
 func failSometimes(rng *rand.Rand) *connectortest.Faults {
@@ -39,7 +36,7 @@ func failSometimes(rng *rand.Rand) *connectortest.Faults {
 // foreign edit changed is ever reported as one (R13).
 func TestTwoWayHistories(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(generated) {
+	for seed := range uint64(histories) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		d := newTwoWay(t, "")
 		edits, reported := 0, int64(0)
@@ -97,7 +94,7 @@ func TestTwoWayHistories(t *testing.T) {
 // side in the end.
 func TestMatchHistories(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(generated) {
+	for seed := range uint64(histories) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		resource := []string{"", `reference = "ref"`}[rng.IntN(2)]
 		d := newMatching(t, resource, "")

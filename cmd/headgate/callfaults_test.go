@@ -66,7 +66,7 @@ func named(call string) string {
 }
 
 // decide says what becomes of a call to a file of this installation.
-func (s *callSite) decide(_ int, call string) verdict {
+func (s *callSite) decide(_ uint32, call string) verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	call = named(call)

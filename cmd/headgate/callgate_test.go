@@ -80,7 +80,7 @@ const exitUngated = 99
 // gate answers for the calls of processes to files in a directory.
 type gate struct {
 	dir    string
-	decide func(process int, call string) verdict // what becomes of "sync state/audit.jsonl"
+	decide func(thread uint32, call string) verdict // what becomes of "sync state/audit.jsonl"
 }
 
 // verdict is what becomes of a call: its zero value lets it be made.
@@ -172,7 +172,7 @@ func (g *gate) answer(n *notified) (a answered, never bool) {
 	if !ours {
 		return a, false
 	}
-	v := g.decide(tgid(n.pid), call+" "+name)
+	v := g.decide(n.pid, call+" "+name)
 	switch {
 	case v.half && call == "write" && n.args[2] > 1:
 		if wrote := g.half(n); wrote > 0 {

@@ -78,7 +78,8 @@ func TestCheckDies(t *testing.T) {
 			s.must(err)
 			p := s.prepare("run", "--once")
 			var headgate atomic.Int64
-			s.gate.decide = func(process int, call string) verdict {
+			s.gate.decide = func(thread uint32, call string) verdict {
+				process := tgid(thread)
 				headgate.CompareAndSwap(0, int64(process)) // it is the first that makes a call
 				if call == "open state/headgate.db" && process != int(headgate.Load()) {
 					_ = syscall.Kill(process, test.signal)

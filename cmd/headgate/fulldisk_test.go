@@ -232,12 +232,12 @@ func TestFullDestination(t *testing.T) {
 // exception is there, once.
 func TestFullInABatch(t *testing.T) {
 	t.Parallel()
-	o := smallDisks(t, "6m", "state/exceptions")
+	o := smallDisks(t, "4500k", "state/exceptions")
 	o.write("in/1.csv", []byte("sku,qty\nA,1\nX,none\nB,2\nY,none\n"))
 	o.ask([]int{exitOpen}, "run", "--once")
 	var many strings.Builder
 	many.WriteString("sku,qty\n")
-	for i := range 1000 {
+	for i := range 300 {
 		fmt.Fprintf(&many, "Z%d,%s\n", i, strings.Repeat("x", 8<<10))
 	}
 	o.write("in/2.csv", []byte(many.String()))
@@ -254,10 +254,10 @@ func TestFullInABatch(t *testing.T) {
 	o.eventually("all goes on", patience, func() bool {
 		f, _ := o.told("stock")
 		g, _ := o.told("copy")
-		return f.Open["rejected"] == 1002 && g.Open["rejected"] == 1002
+		return f.Open["rejected"] == 302 && g.Open["rejected"] == 302
 	})
-	if n := len(o.waiting()); n != 2004 {
-		t.Errorf("%d exceptions wait, want 2004", n)
+	if n := len(o.waiting()); n != 604 {
+		t.Errorf("%d exceptions wait, want 604", n)
 	}
 	o.leave(p)
 	o.verify()

@@ -53,7 +53,7 @@ const linesToImport = 2000
 // killImports imports the same lines again and again, killing the import, until
 // enough kills have landed inside one.
 func killImports(t *testing.T, name string, erp *till) {
-	dice, kills := dice(t), times(t, "HEADGATE_TEST_KILLS", 12)
+	dice, kills := dice(t), times(t, "HEADGATE_TEST_KILLS", 4)
 	if strings.HasSuffix(name, "_append") { // the same database once more, and only its lots are made another way
 		kills = kills/4 + 1
 	}

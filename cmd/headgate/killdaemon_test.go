@@ -136,7 +136,7 @@ func (m *market) work() {
 func TestKillDaemon(t *testing.T) {
 	t.Parallel()
 	dice := dice(t)
-	for left := times(t, "HEADGATE_TEST_KILLS", 8); left > 0; left -= killsOfAMarket {
+	for left := times(t, "HEADGATE_TEST_KILLS", 3); left > 0; left -= killsOfAMarket {
 		m := beginMarket(t, dice)
 		m.survive(t, min(left, killsOfAMarket))
 		m.settle()

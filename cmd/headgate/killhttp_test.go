@@ -33,11 +33,11 @@ func TestKillHTTP(t *testing.T) {
 const ordersAFile = 40
 
 func killOrders(t *testing.T, way string, args []string) {
-	dice, kills := dice(t), times(t, "HEADGATE_TEST_KILLS", 5)
+	dice, kills := dice(t), times(t, "HEADGATE_TEST_KILLS", 3)
 	o := &operator{TB: t, dir: t.TempDir()}
 	a := o.startAPI(append(args, "-seed", fmt.Sprint(dice.Uint32()), "-share", "0.06")...)
 	o.ruleAPI(way, a.address)
-	landed, all, orders, known, unsettled := 0, 0, 0, int64(0), 0
+	landed, all, orders, known, unsettled, before := 0, 0, 0, int64(0), 0, 0
 	for window := 500 * time.Millisecond; landed < kills || known < int64(orders); all++ {
 		if all > 50*kills+100 {
 			t.Fatalf("%d of %d kills landed, and %d of %d orders are known", landed, all, known, orders)
@@ -73,14 +73,15 @@ func killOrders(t *testing.T, way string, args []string) {
 		case p.code != -1 && now == int64(orders):
 			window -= window / 8 // it was done before
 			known = now
-		case p.code == -1 && now == known:
+		case p.code != -1:
+			known = now
+		case now == known && flow.Unsettled <= before:
 			window += window / 8 // too early
-		case p.code == -1:
+		default: // between two orders, or between a message and its answer
 			landed++
 			known = now
-		default:
-			known = now
 		}
+		before = flow.Unsettled
 	}
 	for p := o.start("run", "--once"); ; p = o.start("run", "--once") { // what is left are totals
 		if <-p.ended; p.code == exitOK || p.code == exitOpen {

@@ -36,7 +36,7 @@ func TestPowerCut(t *testing.T) {
 
 func cutImports(t *testing.T, name string, erp *till) {
 	disk := mountDisk(t)
-	dice, cuts := dice(t), times(t, "HEADGATE_TEST_CUTS", 3)
+	dice, cuts := dice(t), times(t, "HEADGATE_TEST_CUTS", 2)
 	sales := manySales(dice, linesToImport)
 	calm := beginImport(t, name, erp, sales)
 	began := time.Now()

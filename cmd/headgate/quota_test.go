@@ -15,7 +15,7 @@ func TestQuota(t *testing.T) {
 	t.Parallel()
 	s := newCallSite(t)
 	var over, tight atomic.Bool // nothing more is granted; not so much as a ballast
-	s.gate.decide = func(_ int, call string) verdict {
+	s.gate.decide = func(_ uint32, call string) verdict {
 		if over.Load() && call == "write state/headgate.db" || tight.Load() && call == "reserve state/ballast" {
 			return verdict{errno: syscall.EDQUOT}
 		}

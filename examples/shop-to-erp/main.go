@@ -81,7 +81,8 @@ func demo(ctx context.Context, dir string, out io.Writer) (err error) {
 		return err
 	}
 	s := &stage{dir: dir, binary: filepath.Join(dir, "headgate"), out: out}
-	build := exec.CommandContext(ctx, "go", "build", "-o", s.binary, "headgate/cmd/headgate")
+	// Without the profile, as tests are compiled: it need not be fast, and all is compiled once.
+	build := exec.CommandContext(ctx, "go", "build", "-pgo=off", "-o", s.binary, "headgate/cmd/headgate")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build headgate: %w", err)
