@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -26,7 +25,7 @@ func Damaged(err error) bool {
 	if _, value := errors.AsType[*DamagedError](err); value {
 		return true
 	}
-	return slices.ContainsFunc([]error{ErrDamaged, errBroken, berrors.ErrInvalid, berrors.ErrChecksum, berrors.ErrVersionMismatch}, func(one error) bool { return errors.Is(err, one) })
+	return errors.Is(err, ErrDamaged) || errors.Is(err, errBroken)
 }
 
 // Checked is what a check read.

@@ -75,11 +75,15 @@ func readAll(dir string) error {
 // reading behind its end would end the process.
 func TestTruncated(t *testing.T) {
 	t.Parallel()
-	for _, part := range []int{2, 3, 10, 100} {
-		dir := damaged(t, func(file []byte) []byte { return file[:len(file)-len(file)/part] })
+	for _, keep := range []func(size int) int{
+		func(size int) int { return size - size/2 }, func(size int) int { return size - size/3 },
+		func(size int) int { return size - size/10 }, func(size int) int { return size - size/100 },
+		func(int) int { return 1 }, func(int) int { return 100 }, func(int) int { return 4096 }, func(int) int { return 5000 }, func(int) int { return 9000 },
+	} {
+		dir := damaged(t, func(file []byte) []byte { return file[:keep(len(file))] })
 		before, _ := os.ReadFile(filepath.Join(dir, state.FileName))
-		if err := readAll(dir); err == nil || !strings.Contains(err.Error(), "newest good backup") {
-			t.Errorf("without a %d-th of the file: %v", part, err)
+		if err := readAll(dir); !state.Damaged(err) || !strings.Contains(err.Error(), "the file is damaged") || !strings.Contains(err.Error(), "newest good backup") {
+			t.Errorf("with %d bytes: %v", len(before), err)
 		}
 		if after, _ := os.ReadFile(filepath.Join(dir, state.FileName)); string(after) != string(before) {
 			t.Error("the damaged file was changed")

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"headgate/engine"
 )
@@ -36,7 +38,7 @@ func openWhole(path string, readOnly bool) (b *bolt.DB, err error) {
 	options := bolt.Options{Timeout: lockWait, ReadOnly: true, FreelistType: bolt.FreelistMapType}
 	err = guarded(func() error {
 		if b, err = bolt.Open(path, 0o600, &options); err != nil {
-			return err
+			return unreadable(err)
 		}
 		if err := whole(b, path); err != nil {
 			return errors.Join(err, b.Close())
@@ -55,6 +57,15 @@ func openWhole(path string, readOnly bool) (b *bolt.DB, err error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// unreadable is why bbolt did not open a file: what is not the system's no, and not
+// another process's lock, is about what the file holds.
+func unreadable(err error) error {
+	if _, system := errors.AsType[syscall.Errno](err); system || errors.Is(err, berrors.ErrTimeout) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", errBroken, err)
 }
 
 func whole(b *bolt.DB, path string) error {
