@@ -38,7 +38,7 @@ proof:
 	$(MAKE) simulate faults
 	$(MAKE) histories HISTORIES=60
 	$(MAKE) orders ORDERS=200
-	$(MAKE) kill KILLS=10 ORDERS=100
+	$(MAKE) kill KILLS=12 ORDERS=100
 	$(MAKE) proxy FAULTS=20
 	$(MAKE) damage DAMAGES=120
 	$(MAKE) powercut CUTS=8

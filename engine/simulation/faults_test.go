@@ -450,7 +450,7 @@ func TestFaults(t *testing.T) {
 	if clean.judge(); t.Failed() {
 		return
 	}
-	every := 7
+	every := 19
 	if os.Getenv(faultsEnv) != "" {
 		every = 1
 	}

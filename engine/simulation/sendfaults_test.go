@@ -50,7 +50,7 @@ func (s *server) strikesOf(op string) []strike {
 // kind of API and of call the first, the second and so on, in each way there is.
 func TestSendFaults(t *testing.T) {
 	t.Parallel()
-	every := 7
+	every := 19
 	if os.Getenv(faultsEnv) != "" {
 		every = 1
 	}

@@ -21,7 +21,7 @@ const (
 // share is how many seeds a process runs by itself; more are divided among processes,
 // one a core: in each one goroutine at a time goes on, so that a seed is always the
 // same run.
-const share = 1000
+const share = 400
 
 // TestSimulate runs seed after seed. A seed that fails is shrunk, and told.
 func TestSimulate(t *testing.T) {
