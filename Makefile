@@ -32,11 +32,11 @@ profile:
 fuzz:
 	.ci/fuzz $(or $(COUNT),20000x)
 
-# What CI takes of all that follows but the variants: in under eight minutes, with more
-# than 200 kills.
+# What CI takes of all that follows: in under eight minutes, with more than 200 kills.
 proof:
 	$(MAKE) simulate faults
 	$(MAKE) histories HISTORIES=60
+	$(MAKE) variants VARIANT='r1-no-intent|r7-sent-again-blindly|r13-last-intent-only'
 	$(MAKE) orders ORDERS=200
 	$(MAKE) kill KILLS=12 ORDERS=100
 	$(MAKE) proxy FAULTS=20
@@ -67,9 +67,9 @@ faults:
 histories:
 	HEADGATE_TEST_HISTORIES=$(or $(HISTORIES),200) $(PROVE) ./engine -run 'Histories|PlanEqualsRun|OnceWhateverFails' $(COUNTED)
 
-# The engine with one of its rules broken, each caught; VARIANT=… is one of them.
+# The engine with one of its rules broken, each caught; VARIANT='r1-.*|r7-.*' are some.
 variants:
-	HEADGATE_TEST_VARIANTS=$(or $(VARIANT),all) $(PROVE) ./engine/simulation -run '^TestVariants$$' $(COUNTED)
+	HEADGATE_TEST_VARIANTS='$(or $(VARIANT),.*)' $(PROVE) ./engine/simulation -run '^TestVariants$$' $(COUNTED)
 
 # ORDERS=800 orders to an API that fails before and after it has stored them: by
 # looking, by key, by both, and by nothing.
