@@ -251,7 +251,7 @@ func (d *destination) statement(c connectors.Change) (string, []any) {
 	for i, name := range d.resource.WriteKey {
 		column, _ := d.column(name)
 		args = append(args, d.text(c.Key[i], name))
-		where = append(where, fmt.Sprintf("%s = $%d::text::%s", quote(name), len(args), bare(column.sqlType)))
+		where = append(where, fmt.Sprintf("%s = $%d::text::%s", quote(name), len(args), column.sqlType))
 	}
 	return query + " WHERE " + strings.Join(where, " AND "), args
 }

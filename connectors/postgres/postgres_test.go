@@ -49,6 +49,7 @@ func TestPostgres(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, "fsync=off")
 	t.Run("three bad rows of a hundred are refused", func(t *testing.T) { bisects(t, server) })
+	t.Run("lengths of columns are kept", func(t *testing.T) { lengths(t, server) })
 	t.Run("updates write only what they carry", func(t *testing.T) { updates(t, server) })
 	t.Run("a cursor reads its overlap again", func(t *testing.T) { overlaps(t, server) })
 	t.Run("pages of any size give the same rows", func(t *testing.T) { pages(t, server) })
@@ -91,6 +92,61 @@ func bisects(t *testing.T, server *pgtest.Server) {
 	found, err := dest.(connectors.Finder).Find(context.Background(), connectors.Query{Keys: [][]record.Value{lot.Changes[0].Key, {record.StringValue("none")}}})
 	if err != nil || len(found) != 1 || found[0].At != 0 || !found[0].Write[1].Equal(lot.Changes[0].Values[1]) {
 		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// lengths: what is longer than its column is refused and never cut, alone, among others
+// and in an update; and a key of a fixed length is found.
+func lengths(t *testing.T, server *pgtest.Server) {
+	server.Exec(t, `CREATE TABLE fixed (no char(8) PRIMARY KEY, code varchar(5), flags bit(3))`)
+	r := resource("fixed")
+	r.Read, r.Write = nil, []record.Column{{Name: "no", Kind: record.String}, {Name: "code", Kind: record.String}, {Name: "flags", Kind: record.String}}
+	dest, err := open(t, server).Destination(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(op connectors.Op, no, code, flags string) connectors.Change {
+		key := record.StringValue(no)
+		return connectors.Change{Op: op, Key: []record.Value{key}, Values: []record.Value{key, record.StringValue(code), record.StringValue(flags)}}
+	}
+	apply := func(changes ...connectors.Change) []connectors.Receipt {
+		t.Helper()
+		receipts, err := dest.Apply(context.Background(), connectors.Lot{Changes: changes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return receipts
+	}
+	many := []connectors.Change{change(connectors.Create, "A-LONG", "ABCDEFG", "101")}
+	for i := range 20 {
+		many = append(many, change(connectors.Create, fmt.Sprintf("A-%02d", i), "ABCDE", "101"))
+	}
+	refused := []connectors.Receipt{
+		apply(change(connectors.Create, "ALONE", "ABCDEFG", "101"))[0],
+		apply(change(connectors.Create, "TOO-LONG-A-KEY", "ABC", "101"))[0],
+		apply(many...)[0],
+		apply(change(connectors.Update, "A-01", "ABCDEFG", "101"))[0],
+	}
+	for i, r := range refused {
+		if r.Status != connectors.Refused || r.Code != "too_long" {
+			t.Errorf("too long a value, %d: %+v", i, r)
+		}
+	}
+	if r := apply(change(connectors.Create, "BITS", "ABC", "1011"))[0]; r.Status != connectors.Refused {
+		t.Errorf("too many bits: %+v", r)
+	}
+	if got := server.Text(t, `SELECT count(*) || ' ' || min(code) || ' ' || max(code) FROM fixed`); got != "20 ABCDE ABCDE" {
+		t.Errorf("the table holds %s", got)
+	}
+	found, err := dest.(connectors.Finder).Find(context.Background(), connectors.Query{Keys: [][]record.Value{{record.StringValue("A-01")}, {record.StringValue("A-99")}}})
+	if err != nil || len(found) != 1 || found[0].At != 0 {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	if r := apply(change(connectors.Update, "A-01", "ZZ", "011"))[0]; r.Status != connectors.Applied {
+		t.Errorf("an update by its key: %+v", r)
+	}
+	if got := server.Text(t, `SELECT code || ' ' || flags FROM fixed WHERE no = 'A-01'`); got != "ZZ 011" {
+		t.Errorf("the row holds %s", got)
 	}
 }
 

@@ -26,7 +26,7 @@ type table struct {
 // column is one column as the server has it.
 type column struct {
 	name    string
-	sqlType string // numeric(10,2)
+	sqlType string // numeric, bpchar: without a length, to which a cast would cut in silence
 	oid     uint32
 	null    bool
 }
@@ -107,7 +107,7 @@ func (t *table) learn(ctx context.Context, db *pgx.Conn) error {
 	}
 	for _, f := range described.Fields {
 		c := column{name: f.Name, oid: f.DataTypeOID, null: true}
-		if err := db.QueryRow(ctx, "SELECT format_type($1::oid, $2::int)", f.DataTypeOID, f.TypeModifier).Scan(&c.sqlType); err != nil {
+		if err := db.QueryRow(ctx, "SELECT format_type($1::oid, -1)", f.DataTypeOID).Scan(&c.sqlType); err != nil {
 			return err
 		}
 		t.columns = append(t.columns, c)
@@ -274,7 +274,7 @@ func (t *table) lookUp(ctx context.Context, db *pgx.Conn, columns []string, keys
 		c, _ := t.column(name)
 		unnest = append(unnest, fmt.Sprintf("$%d::text[]", i+1))
 		from = append(from, fmt.Sprintf("k%d", i))
-		on = append(on, fmt.Sprintf("t.%s = asked.k%d::%s", quote(name), i, bare(c.sqlType)))
+		on = append(on, fmt.Sprintf("t.%s = asked.k%d::%s", quote(name), i, c.sqlType))
 	}
 	list := make([]string, len(selected))
 	for i, n := range selected {
@@ -309,16 +309,6 @@ func (t *table) lookUp(ctx context.Context, db *pgx.Conn, columns []string, keys
 		found(int(n)-1, texts)
 	}
 	return rows.Err()
-}
-
-// bare is a type without its modifier: a key is compared whole, not cut to a length.
-func bare(sqlType string) string {
-	name, rest, cut := strings.Cut(sqlType, "(")
-	if !cut {
-		return sqlType
-	}
-	_, after, _ := strings.Cut(rest, ")")
-	return name + after
 }
 
 func (t *table) plainFrom() string {
