@@ -135,6 +135,9 @@ type Resource struct {
 	ReadKey []string
 	// Sensitive says which columns of Write people may not be shown; nil: none.
 	Sensitive []bool
+	// Content says which columns of Write tell what a record is: where records are only
+	// added, those are compared with what is there. nil: all.
+	Content []bool
 	// WriteKey names the columns by which a row is found and changed.
 	WriteKey []string
 	// Returning names the columns a create or a find answers beside: those of `id`.

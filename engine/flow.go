@@ -252,7 +252,7 @@ func (r *run) destinationResource() connectors.Resource {
 	to := r.flow.To
 	resource := connectors.Resource{
 		Name: to.Name, Settings: to.Settings, Zone: zoneOf(to),
-		Write: r.own.Columns, Sensitive: r.own.Sensitive, WriteKey: to.WriteKey, Returning: r.own.Returning, Reference: to.Reference,
+		Write: r.own.Columns, Sensitive: r.own.Sensitive, Content: r.own.Content(), WriteKey: to.WriteKey, Returning: r.own.Returning, Reference: to.Reference,
 	}
 	for _, d := range to.Delete {
 		resource.Delete = append(resource.Delete, connectors.DeleteColumn(d))

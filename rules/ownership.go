@@ -28,6 +28,16 @@ type Ownership struct {
 	Match        []int      // the column that holds each field of the entity's match, or -1
 }
 
+// Content says of each column whether it tells what a record is: its key, and what an
+// update would write.
+func (own *Ownership) Content() []bool {
+	content := slices.Clone(own.Update)
+	for c, w := range own.Writes {
+		content[c] = content[c] || w.Key
+	}
+	return content
+}
+
 // NewOwnership works out the ownership of a flow.
 func NewOwnership(f *Flow) *Ownership {
 	own := &Ownership{}

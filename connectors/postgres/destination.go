@@ -79,6 +79,9 @@ func refusal(err error) bool {
 	if errors.Is(err, errRow) {
 		return true
 	}
+	if _, told := errors.AsType[*connectors.Error](err); told {
+		return false
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") || e.Code == "P0001")
 }

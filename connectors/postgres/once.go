@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -11,10 +13,6 @@ import (
 	"headgate/connectors"
 	"headgate/engine/record"
 )
-
-// referenceTable lists the records that were added to tables of its schema without a
-// column for headgate's reference.
-const referenceTable = "headgate_reference"
 
 // way is how a lot is applied, and one change of it.
 type way interface {
@@ -46,42 +44,21 @@ func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, rece
 	if err != nil {
 		return err
 	}
-	var fresh connectors.Lot
-	var at []int
-	for i, c := range lot.Changes {
-		same, there := before[c.Reference]
-		switch {
-		case !there:
-			fresh.Changes, at = append(fresh.Changes, c), append(at, i)
-		case !same:
-			return errRow
-		default:
-			receipts[i].Status = connectors.Same
-		}
-	}
-	added := make([]connectors.Receipt, len(at))
-	err = o.d.whole(ctx, db, fresh, added)
-	for k, i := range at {
-		receipts[i] = added[k]
-	}
-	return err
+	return connectors.AddOnce(lot, receipts, before, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
+		return o.d.whole(ctx, db, fresh, receipts)
+	})
 }
 
 // one implements way.
 func (o *once) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error) {
-	before, err := o.before(ctx, db, []connectors.Change{c})
-	if err != nil {
-		return connectors.Receipt{}, err
-	}
-	if same, there := before[c.Reference]; there {
-		return connectors.AddedBefore(same), nil
-	}
-	return o.d.one(ctx, db, c)
+	receipts := make([]connectors.Receipt, 1)
+	err := o.whole(ctx, db, connectors.Lot{Changes: []connectors.Change{c}}, receipts)
+	return receipts[0], err
 }
 
-// before tells which records were added, by their references, and whether with no other
-// content as far as is known. Those that were not are noted: they will be.
-func (o *once) before(ctx context.Context, db *pgx.Conn, changes []connectors.Change) (map[string]bool, error) {
+// before tells what is there of each record. Those that were not added are noted: they
+// will be.
+func (o *once) before(ctx context.Context, db *pgx.Conn, changes []connectors.Change) ([]connectors.Presence, error) {
 	for i := range changes {
 		if err := connectors.CheckAppend(&changes[i]); err != nil {
 			return nil, err
@@ -90,69 +67,173 @@ func (o *once) before(ctx context.Context, db *pgx.Conn, changes []connectors.Ch
 	if o.d.resource.Reference != "" {
 		return o.inColumn(ctx, db, changes)
 	}
-	table, err := o.references(ctx, db)
+	return o.inTable(ctx, db, changes)
+}
+
+// inTable looks for the references in the table beside.
+func (o *once) inTable(ctx context.Context, db *pgx.Conn, changes []connectors.Change) ([]connectors.Presence, error) {
+	table, addedTo, err := o.prepare(ctx, db)
 	if err != nil {
-		return nil, err
+		return nil, classify("prepare "+connectors.ReferenceTable+" beside "+o.d.name(), err)
 	}
-	references, contents, added := make([]string, len(changes)), make([]string, len(changes)), make(map[string]string, len(changes))
+	references, contents := make([]string, len(changes)), make([]string, len(changes))
 	for i := range changes {
-		references[i], contents[i] = changes[i].Reference, connectors.ContentOf(o.d.resource.Write, &changes[i])
-		added[references[i]] = contents[i]
+		references[i], contents[i] = changes[i].Reference, o.d.resource.ContentOf(&changes[i])
 	}
-	before := make(map[string]bool)
-	rows, err := db.Query(ctx, "SELECT reference, content FROM "+table+" WHERE reference = ANY($1)", references)
+	rows, err := db.Query(ctx, "SELECT reference, content FROM "+table+" WHERE added_to = $1 AND reference = ANY($2)", addedTo, references)
 	if err != nil {
 		return nil, err
 	}
+	there := make(map[string]string)
 	var reference, content string
 	if _, err := pgx.ForEachRow(rows, []any{&reference, &content}, func() error {
-		before[reference] = connectors.SameContent(content, added[reference])
+		there[reference] = content
 		return nil
-	}); err != nil || len(before) == len(changes) {
+	}); err != nil {
+		return nil, err
+	}
+	before := make([]connectors.Presence, len(changes))
+	for i := range changes {
+		if content, ok := there[references[i]]; ok {
+			before[i] = connectors.CompareContent(content, contents[i])
+		}
+	}
+	if !slices.Contains(before, connectors.New) {
+		return before, nil
+	}
+	_, err = db.Exec(ctx, "INSERT INTO "+table+" (added_to, reference, content) SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING", addedTo, references, contents)
+	return before, err
+}
+
+// inColumn looks for the rows that carry the references, and compares them with what the
+// columns would hold of the changes.
+func (o *once) inColumn(ctx context.Context, db *pgx.Conn, changes []connectors.Change) ([]connectors.Presence, error) {
+	d, r, before := o.d, &o.d.resource, make([]connectors.Presence, len(changes))
+	var keys [][]record.Value
+	var at []int
+	for i := range changes {
+		if reference := r.ReferenceValue(&changes[i]); reference.Missing() {
+			before[i] = connectors.Nameless
+		} else {
+			keys, at = append(keys, []record.Value{reference}), append(at, i)
+		}
+	}
+	var columns []int
+	for i := range r.Write {
+		if r.IsContent(i) {
+			columns = append(columns, i)
+		}
+	}
+	type found struct {
+		at    int
+		texts []*string
+	}
+	var there []found
+	err := d.lookUp(ctx, db, []string{r.Reference}, keys, namesAt(r.Write, columns), func(k int, texts []*string) {
+		there = append(there, found{at[k], slices.Clone(texts)})
+	})
+	if err != nil || len(there) == 0 {
 		return before, err
 	}
-	_, err = db.Exec(ctx, "INSERT INTO "+table+" (reference, content) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING", references, contents)
-	return before, err
-}
-
-// inColumn looks for the rows that carry the references.
-func (o *once) inColumn(ctx context.Context, db *pgx.Conn, changes []connectors.Change) (map[string]bool, error) {
-	d, keys := o.d, make([][]record.Value, len(changes))
-	for i := range changes {
-		keys[i] = []record.Value{record.StringValue(changes[i].Reference)}
+	known := make([]connectors.Change, len(there))
+	for k, f := range there {
+		known[k] = changes[f.at]
 	}
-	before := make(map[string]bool)
-	err := d.lookUp(ctx, db, []string{d.resource.Reference}, keys, names(d.resource.Write), func(at int, texts []*string) {
-		c := &changes[at]
-		same := true
-		for i, column := range d.resource.Write {
-			same = same && (c.Values[i].IsAbsent() || record.Same(d.value(texts[i], column.Name, column.Kind), c.Values[i]))
+	stored, err := o.stored(ctx, db, known, columns)
+	if err != nil {
+		return nil, err
+	}
+	for k, f := range there {
+		before[f.at] = connectors.Present
+		for n, i := range columns {
+			if !known[k].Values[i].IsAbsent() && !d.same(r.Write[i], f.texts[n], stored[k][n]) {
+				before[f.at] = connectors.PresentOther
+			}
 		}
-		before[c.Reference] = same
-	})
-	return before, err
+	}
+	return before, nil
 }
 
-// references is the table of references in the schema of the table, made where it is
-// not there.
-func (o *once) references(ctx context.Context, db *pgx.Conn) (string, error) {
-	var schema string
-	var there bool
-	err := db.QueryRow(ctx, `SELECT n.nspname, EXISTS (SELECT FROM pg_class r WHERE r.relnamespace = n.oid AND r.relname = $2)
-		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::regclass`, o.d.from(), referenceTable).Scan(&schema, &there)
-	table := quote(schema) + "." + quote(referenceTable)
-	if err != nil || there {
-		return table, err
+// stored returns the texts that columns would hold of changes: a number has as many
+// decimals as its column then, and a time as many.
+func (o *once) stored(ctx context.Context, db *pgx.Conn, changes []connectors.Change, columns []int) ([][]*string, error) {
+	stored := make([][]*string, len(changes))
+	if len(columns) == 0 {
+		return stored, nil
 	}
-	create := "CREATE TABLE " + table + " (reference text PRIMARY KEY, content text NOT NULL)"
+	var arrays []any
+	var unnest, named, list []string
+	for n, name := range namesAt(o.d.resource.Write, columns) {
+		texts := make([]*string, len(changes))
+		for k := range changes {
+			texts[k] = o.d.text(changes[k].Values[columns[n]], name)
+		}
+		column, _ := o.d.column(name)
+		arrays = append(arrays, texts)
+		unnest = append(unnest, fmt.Sprintf("$%d::text[]", n+1))
+		named = append(named, fmt.Sprintf("v%d", n))
+		list = append(list, fmt.Sprintf("(v%d::%s)::text", n, column.stored))
+	}
+	rows, err := db.Query(ctx, fmt.Sprintf("SELECT %s FROM unnest(%s) WITH ORDINALITY AS sent(%s, n) ORDER BY n",
+		strings.Join(list, ", "), strings.Join(unnest, ", "), strings.Join(named, ", ")), arrays...)
+	if err != nil {
+		return nil, err
+	}
+	targets := make([]any, len(columns))
+	texts := make([]*string, len(columns))
+	for n := range targets {
+		targets[n] = &texts[n]
+	}
+	k := 0
+	_, err = pgx.ForEachRow(rows, targets, func() error {
+		stored[k] = slices.Clone(texts)
+		k++
+		return nil
+	})
+	return stored, err
+}
+
+// same compares what a column holds with what it would: blanks at the end are cut to its
+// length by an INSERT, too.
+func (t *table) same(column record.Column, there, sent *string) bool {
+	if there == nil || sent == nil {
+		return there == sent
+	}
+	return record.Same(t.value(there, column.Name, column.Kind), t.value(sent, column.Name, column.Kind)) ||
+		strings.TrimRight(*there, " ") == strings.TrimRight(*sent, " ")
+}
+
+// prepare makes the table of references in the schema of the table where it is not there,
+// and returns its name and the table's, as it has it.
+func (o *once) prepare(ctx context.Context, db *pgx.Conn) (table, addedTo string, err error) {
+	there, schema := false, ""
+	look := func() error {
+		return db.QueryRow(ctx, `SELECT n.nspname, c.relname, EXISTS (SELECT FROM pg_class r WHERE r.relnamespace = n.oid AND r.relname = $2)
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::regclass`, o.d.from(), connectors.ReferenceTable).Scan(&schema, &addedTo, &there)
+	}
+	if err := look(); err != nil {
+		return "", "", err
+	}
+	table = quote(schema) + "." + quote(connectors.ReferenceTable)
+	if there {
+		return table, addedTo, nil
+	}
+	// Two tables of a schema may be added to at once: one of them makes it.
+	if _, err := db.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", lockClass, table); err != nil {
+		return "", "", err
+	}
+	if err := look(); err != nil || there {
+		return table, addedTo, err
+	}
+	create := "CREATE TABLE " + table + " (" + connectors.ReferenceColumns + ")"
 	_, err = db.Exec(ctx, create)
 	if denied, ok := errors.AsType[*pgconn.PgError](err); ok && denied.Code == "42501" {
-		return "", &connectors.Error{
+		err = &connectors.Error{
 			Class: connectors.Broken, Code: denied.Code, Op: "make " + table, Err: err,
 			Hint: fmt.Sprintf("let its owner run `%s` and grant SELECT and INSERT on it, or give the resource a column for the reference", create),
 		}
 	}
-	return table, err
+	return table, addedTo, err
 }
 
 var (

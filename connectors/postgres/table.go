@@ -27,6 +27,7 @@ type table struct {
 type column struct {
 	name    string
 	sqlType string // numeric, bpchar: without a length, to which a cast would cut in silence
+	stored  string // the type to which a cast gives what the column would hold: numeric(10,2), bpchar
 	oid     uint32
 	null    bool
 }
@@ -107,8 +108,11 @@ func (t *table) learn(ctx context.Context, db *pgx.Conn) error {
 	}
 	for _, f := range described.Fields {
 		c := column{name: f.Name, oid: f.DataTypeOID, null: true}
-		if err := db.QueryRow(ctx, "SELECT format_type($1::oid, -1)", f.DataTypeOID).Scan(&c.sqlType); err != nil {
+		if err := db.QueryRow(ctx, "SELECT format_type($1::oid, -1), format_type($1::oid, $2::int)", f.DataTypeOID, f.TypeModifier).Scan(&c.sqlType, &c.stored); err != nil {
 			return err
+		}
+		if slices.Contains(cutting, f.DataTypeOID) {
+			c.stored = c.sqlType
 		}
 		t.columns = append(t.columns, c)
 	}
@@ -178,7 +182,12 @@ const (
 	oidOid, oidFloat4, oidFloat8          = 26, 700, 701
 	oidDate, oidTimestamp, oidTimestamptz = 1082, 1114, 1184
 	oidNumeric                            = 1700
+	oidChar, oidVarchar                   = 1042, 1043
+	oidBit, oidVarbit                     = 1560, 1562
 )
+
+// cutting are the types whose values a cast cuts to their length, where an INSERT refuses.
+var cutting = []uint32{oidChar, oidVarchar, oidBit, oidVarbit}
 
 // value makes a value of a column's text: of the kind wanted where that is exact.
 func (t *table) value(text *string, name string, want record.Kind) record.Value {
@@ -255,6 +264,15 @@ func names(columns []record.Column) []string {
 		all[i] = c.Name
 	}
 	return all
+}
+
+// namesAt are the names of some columns, by their places.
+func namesAt(columns []record.Column, at []int) []string {
+	some := make([]string, len(at))
+	for k, i := range at {
+		some[k] = columns[i].Name
+	}
+	return some
 }
 
 // lookUp selects the rows whose columns equal the keys, and calls found with the key

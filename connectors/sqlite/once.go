@@ -9,12 +9,7 @@ import (
 	sqlitedb "zombiezen.com/go/sqlite"
 
 	"headgate/connectors"
-	"headgate/engine/record"
 )
-
-// referenceTable lists the records that were added to tables without a column for
-// headgate's reference.
-const referenceTable = "headgate_reference"
 
 // wideCache is as much of the database in memory as references need: one lot looks at as
 // many pages as it has records, wherever they stand.
@@ -28,7 +23,10 @@ type way interface {
 
 // once adds each record to its table once. Whether it is there is told by its reference:
 // in the column for it, or in a table beside, written by the same transaction.
-type once struct{ d *destination }
+type once struct {
+	d       *destination
+	addedTo string // the table's name, as the table of references has it
+}
 
 // Place implements connectors.Destination.
 func (o *once) Place() (string, error) { return o.d.Place() }
@@ -49,89 +47,115 @@ func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Rece
 
 // whole implements way.
 func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
-	if err := o.prepare(db); err != nil {
+	before, err := o.before(db, lot.Changes)
+	if err != nil {
 		return err
 	}
-	var fresh connectors.Lot
-	var at []int
-	for i, c := range lot.Changes {
-		there, same, err := o.there(db, &c)
-		switch {
-		case err != nil:
-			return err
-		case !there:
-			fresh.Changes, at = append(fresh.Changes, c), append(at, i)
-		case !same:
-			return errRow
-		default:
-			receipts[i].Status = connectors.Same
-		}
-	}
-	added := make([]connectors.Receipt, len(at))
-	err := o.d.whole(db, fresh, added)
-	for k, i := range at {
-		receipts[i] = added[k]
-	}
-	return err
+	return connectors.AddOnce(lot, receipts, before, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
+		return o.d.whole(db, fresh, receipts)
+	})
 }
 
 // one implements way.
 func (o *once) one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error) {
-	if err := o.prepare(db); err != nil { // it was undone with the whole lot
+	lot, receipts := connectors.Lot{Changes: []connectors.Change{c}}, make([]connectors.Receipt, 1)
+	before, err := o.before(db, lot.Changes)
+	if err != nil {
 		return connectors.Receipt{}, err
 	}
-	if there, same, err := o.there(db, &c); err != nil || there {
-		return connectors.AddedBefore(same), err
-	}
-	return o.d.one(db, c)
+	err = connectors.AddOnce(lot, receipts, before, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
+		for i, c := range fresh.Changes {
+			var err error
+			if receipts[i], err = o.d.one(db, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return receipts[0], err
 }
 
-// prepare makes the table of references where it is needed and not there.
-func (o *once) prepare(db *sqlitedb.Conn) error {
-	if o.d.resource.Reference != "" {
-		return nil
+// before tells what is there of each record. Those that were not added are noted: they
+// will be.
+func (o *once) before(db *sqlitedb.Conn, changes []connectors.Change) ([]connectors.Presence, error) {
+	find := o.inColumn
+	if o.d.resource.Reference == "" {
+		if err := o.prepare(db); err != nil {
+			return nil, err
+		}
+		find = o.inTable
 	}
+	before := make([]connectors.Presence, len(changes))
+	for i := range changes {
+		err := connectors.CheckAppend(&changes[i])
+		if err == nil {
+			before[i], err = find(db, &changes[i])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return before, nil
+}
+
+// prepare makes the table of references where it is not there, and learns the name that
+// the table was made with, however it is written in the ruleset.
+func (o *once) prepare(db *sqlitedb.Conn) error {
 	if err := exec(db, wideCache); err != nil {
 		return err
 	}
-	return exec(db, "CREATE TABLE IF NOT EXISTS "+o.references()+" (reference TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID")
-}
-
-// there reports whether the record was added, and with no other content as far as is
-// known. One that was not is noted: it will be.
-func (o *once) there(db *sqlitedb.Conn, c *connectors.Change) (there, same bool, err error) {
-	if err := connectors.CheckAppend(c); err != nil {
-		return false, false, err
-	}
-	if o.d.resource.Reference != "" {
-		return o.inColumn(db, c)
-	}
-	table, content := o.references(), connectors.ContentOf(o.d.resource.Write, c)
-	before, err := o.text(db, "SELECT content FROM "+table+" WHERE reference = ?", c.Reference)
-	if err != nil || before != "" {
-		return true, connectors.SameContent(before, content), err
-	}
-	_, err = o.text(db, "INSERT INTO "+table+" VALUES (?, ?)", c.Reference, content)
-	return false, false, err
-}
-
-// inColumn looks for the row that carries the reference.
-func (o *once) inColumn(db *sqlitedb.Conn, c *connectors.Change) (there, same bool, err error) {
-	columns := o.d.present(c.Values)
-	query := fmt.Sprintf("SELECT %s FROM %s WHERE %s = ?", o.d.list(columns), o.d.from(), quote(o.d.resource.Reference))
-	stmt, err := db.Prepare(query)
+	schema, table := o.schema(), o.d.settings().Table
+	name, err := o.text(db, "SELECT name FROM "+schema+"sqlite_schema WHERE name = ? COLLATE NOCASE", table[strings.LastIndex(table, ".")+1:])
+	o.addedTo = name
 	if err != nil {
-		return false, false, err
+		return err
 	}
-	stmt.BindText(1, c.Reference)
-	there, err = stmt.Step()
-	same = there
-	for k, i := range columns {
-		if same && err == nil {
-			same = record.Same(o.d.value(stmt, k, o.d.resource.Write[i].Kind), c.Values[i])
+	return exec(db, "CREATE TABLE IF NOT EXISTS "+schema+quote(connectors.ReferenceTable)+" ("+connectors.ReferenceColumns+") WITHOUT ROWID")
+}
+
+// inTable looks for the reference in the table beside.
+func (o *once) inTable(db *sqlitedb.Conn, c *connectors.Change) (connectors.Presence, error) {
+	table, content := o.schema()+quote(connectors.ReferenceTable), o.d.resource.ContentOf(c)
+	before, err := o.text(db, "SELECT content FROM "+table+" WHERE added_to = ? AND reference = ?", o.addedTo, c.Reference)
+	if err != nil || before != "" {
+		return connectors.CompareContent(before, content), err
+	}
+	_, err = o.text(db, "INSERT INTO "+table+" (added_to, reference, content) VALUES (?, ?, ?)", o.addedTo, c.Reference, content)
+	return connectors.New, err
+}
+
+// inColumn looks for the row that carries the reference, and compares it with what the
+// columns would hold of the change, each in its own form.
+func (o *once) inColumn(db *sqlitedb.Conn, c *connectors.Change) (connectors.Presence, error) {
+	r := &o.d.resource
+	reference := r.ReferenceValue(c)
+	if reference.Missing() {
+		return connectors.Nameless, nil
+	}
+	var columns []int
+	same := []string{"1"}
+	for _, i := range o.d.present(c.Values) {
+		if r.IsContent(i) {
+			columns, same = append(columns, i), append(same, quote(r.Write[i].Name)+" COLLATE BINARY IS ?")
 		}
 	}
-	return there, same, errors.Join(err, stmt.Reset())
+	stmt, err := db.Prepare(fmt.Sprintf("SELECT %s FROM %s WHERE %s = ?", strings.Join(same, " AND "), o.d.from(), quote(r.Reference)))
+	if err != nil {
+		return connectors.New, err
+	}
+	for k, i := range columns {
+		o.d.bind(stmt, k+1, r.Write[i].Name, c.Values[i])
+	}
+	o.d.bind(stmt, len(columns)+1, r.Reference, reference)
+	there, err := stmt.Step()
+	presence := connectors.New
+	switch {
+	case there && stmt.ColumnBool(0):
+		presence = connectors.Present
+	case there:
+		presence = connectors.PresentOther
+	}
+	return presence, errors.Join(err, stmt.Reset())
 }
 
 // text runs a statement, and returns the first text it finds, if any.
@@ -151,10 +175,13 @@ func (o *once) text(db *sqlitedb.Conn, query string, bound ...string) (string, e
 	return text, errors.Join(err, stmt.Reset())
 }
 
-// references is the table of references beside the table.
-func (o *once) references() string {
+// schema is what stands before the names of the table and of the one beside it, if any.
+func (o *once) schema() string {
 	table := o.d.settings().Table
-	return qualified(table[:strings.LastIndex(table, ".")+1] + referenceTable)
+	if i := strings.LastIndex(table, "."); i >= 0 {
+		return qualified(table[:i]) + "."
+	}
+	return ""
 }
 
 var (

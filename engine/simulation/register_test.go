@@ -10,7 +10,6 @@ import (
 
 	"headgate/connectors"
 	"headgate/connectors/memory"
-	"headgate/engine/record"
 )
 
 // register is a destination to which records are added, each once: its rows hold no key, and
@@ -45,7 +44,7 @@ func registerKind() connectors.Kind {
 // registerConnector is the register and its own destination.
 type registerConnector struct {
 	*register
-	columns []record.Column
+	resource connectors.Resource
 }
 
 func (c registerConnector) Source(connectors.Resource) (connectors.Source, error) {
@@ -53,7 +52,7 @@ func (c registerConnector) Source(connectors.Resource) (connectors.Source, error
 }
 
 func (c registerConnector) Destination(r connectors.Resource) (connectors.Destination, error) {
-	return registerConnector{c.register, r.Write}, nil
+	return registerConnector{c.register, r}, nil
 }
 
 func (c registerConnector) Close() error { return nil }
@@ -63,25 +62,31 @@ func (c registerConnector) Place() (string, error) { return "register", nil }
 func (c registerConnector) Apply(_ context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	receipts := make([]connectors.Receipt, len(lot.Changes))
+	receipts, before := make([]connectors.Receipt, len(lot.Changes)), make([]connectors.Presence, len(lot.Changes))
 	for i := range lot.Changes {
 		change := &lot.Changes[i]
 		if err := connectors.CheckAppend(change); err != nil {
-			return make([]connectors.Receipt, len(lot.Changes)), err
+			return receipts, err
 		}
-		entry := entered{int(change.Values[0].Int()), connectors.ContentOf(c.columns, change)}
-		before, there := c.entries[change.Reference]
-		switch {
-		case there:
-			receipts[i] = connectors.AddedBefore(connectors.SameContent(before.content, entry.content))
-		case !c.take(entry.version):
-			receipts[i] = connectors.Receipt{Status: connectors.Refused, Code: "check", Words: "unlucky quantity"}
-		default:
-			c.entries[change.Reference] = entry
-			receipts[i].Status = connectors.Applied
+		if there, ok := c.entries[change.Reference]; ok {
+			before[i] = connectors.CompareContent(there.content, c.resource.ContentOf(change))
 		}
 	}
-	return receipts, nil
+	return receipts, connectors.AddOnce(lot, receipts, before, c.add)
+}
+
+func (c registerConnector) add(lot connectors.Lot, receipts []connectors.Receipt) error {
+	for i := range lot.Changes {
+		change := &lot.Changes[i]
+		version := int(change.Values[0].Int())
+		if !c.take(version) {
+			receipts[i] = connectors.Receipt{Status: connectors.Refused, Code: "check", Words: "unlucky quantity"}
+			continue
+		}
+		c.entries[change.Reference] = entered{version, c.resource.ContentOf(change)}
+		receipts[i].Status = connectors.Applied
+	}
+	return nil
 }
 
 // itemOf is the item that once had a version.
