@@ -25,7 +25,8 @@ type destination struct {
 var errRow = errors.New("a row was refused")
 
 // Apply implements connectors.Destination. The lot is tried as a whole; when a row
-// is refused, the rows are tried one by one, each in a savepoint.
+// is refused, the rows are tried one by one, each in a savepoint; and when that comes
+// only when the transaction ends, in halves, each in a transaction of its own.
 func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
 	return d.apply(ctx, lot, d)
 }
@@ -40,9 +41,26 @@ func (d *destination) apply(ctx context.Context, lot connectors.Lot, w way) ([]c
 		if err == nil || !refusal(err) {
 			return err
 		}
-		return d.transaction(ctx, db, receipts, func() error { return single(ctx, db, lot, receipts, w) })
+		return d.apart(ctx, db, lot, receipts, w)
 	})
 	return receipts, err
+}
+
+// apart applies a lot of which a row is refused, so that the others stay.
+func (d *destination) apart(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, w way) error {
+	err := d.transaction(ctx, db, receipts, func() error { return single(ctx, db, lot, receipts, w) })
+	if !refusal(err) {
+		return err
+	}
+	n := len(lot.Changes)
+	if n == 1 {
+		receipts[0] = refused(err)
+		return nil
+	}
+	if err := d.apart(ctx, db, connectors.Lot{Changes: lot.Changes[:n/2]}, receipts[:n/2], w); err != nil {
+		return err
+	}
+	return d.apart(ctx, db, connectors.Lot{Changes: lot.Changes[n/2:]}, receipts[n/2:], w)
 }
 
 // transaction runs f in one transaction. When it fails nothing was done, but for a
@@ -83,7 +101,13 @@ func refusal(err error) bool {
 		return false
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") || e.Code == "P0001")
+	return ok && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") || e.Code == "P0001" || againstCheck(e))
+}
+
+// againstCheck reports whether a row is against the check option of its view or a policy
+// of its table. The code of that is the one of a missing right, which no row has.
+func againstCheck(e *pgconn.PgError) bool {
+	return e.Code == "44000" || e.Code == "42501" && e.Routine == "ExecWithCheckOptions"
 }
 
 // whole applies all changes: creates of the same columns by one COPY, the others
@@ -115,7 +139,7 @@ func (d *destination) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lo
 
 // alike returns how many changes at the front are creates of the same columns.
 func (d *destination) alike(changes []connectors.Change) int {
-	if changes[0].Op != connectors.Create || len(d.resource.Returning) > 0 {
+	if changes[0].Op != connectors.Create || len(d.resource.Returning) > 0 || !d.copies {
 		return 1
 	}
 	n := 1
@@ -349,7 +373,7 @@ func refused(err error) connectors.Receipt {
 		r.Code = "unique"
 	case e.Code == "23503":
 		r.Code = "foreign_key"
-	case e.Code == "23514":
+	case e.Code == "23514" || againstCheck(e):
 		r.Code = "check"
 	case e.Code == "22001":
 		r.Code = "too_long"

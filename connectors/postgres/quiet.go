@@ -28,9 +28,10 @@ func (t *table) lock() string {
 	return fmt.Sprintf("SELECT pg_advisory_xact_lock(%d, '%s'::regclass::oid::int)", lockClass, strings.ReplaceAll(t.from(), "'", "''"))
 }
 
-// begin begins a transaction that writes the table.
+// begin begins a transaction that writes the table. What is looked up in it is what is
+// there once it has the lock, whatever isolation the server gives who asks for none.
 func (d *destination) begin(ctx context.Context, db *pgx.Conn) error {
-	return db.PgConn().Exec(ctx, "BEGIN; "+d.lock()).Close()
+	return db.PgConn().Exec(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED; "+d.lock()).Close()
 }
 
 // awaitQuiet waits until no transaction of an earlier connection writes the table.

@@ -21,6 +21,7 @@ type table struct {
 	columns  []column
 	indexes  []index
 	ctid     bool // rows have one: the last word in any order
+	copies   bool // COPY writes it, and as INSERT does: no view, no policies, no rules
 }
 
 // column is one column as the server has it.
@@ -123,18 +124,17 @@ func (t *table) learn(ctx context.Context, db *pgx.Conn) error {
 }
 
 func (t *table) learnTable(ctx context.Context, db *pgx.Conn) error {
-	rows, err := db.Query(ctx, `SELECT a.attname, a.attnotnull, c.relkind = 'r' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`, t.from())
+	rows, err := db.Query(ctx, `SELECT a.attname, a.attnotnull, c.relkind = 'r', c.relkind <> 'v' AND NOT c.relhasrules AND NOT row_security_active(c.oid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`, t.from())
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var name string
-		var notNull, plain bool
-		if err := rows.Scan(&name, &notNull, &plain); err != nil {
+		var notNull bool
+		if err := rows.Scan(&name, &notNull, &t.ctid, &t.copies); err != nil {
 			return err
 		}
-		t.ctid = plain
 		for i := range t.columns {
 			if t.columns[i].name == name {
 				t.columns[i].null = !notNull

@@ -41,7 +41,8 @@ type insertion struct {
 var errRow = errors.New("a row was refused")
 
 // Apply implements connectors.Destination. The lot is tried as a whole; when a row
-// is refused, the rows are tried one by one, each in a savepoint.
+// is refused, the rows are tried one by one, each in a savepoint; and when that comes
+// when the transaction ends, or ends it, in halves, each in a transaction of its own.
 func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
 	return d.apply(ctx, lot, d)
 }
@@ -56,16 +57,33 @@ func (d *destination) apply(ctx context.Context, lot connectors.Lot, w way) ([]c
 		if err == nil || !refusal(err) {
 			return err
 		}
-		if err := d.transaction(db, receipts, func() error { return single(db, lot, receipts, w) }); err != nil {
+		if err := d.apart(db, lot, receipts, w); err != nil {
 			return err
 		}
-		d.lenient = d.lenient || !slices.ContainsFunc(receipts, refused)
+		d.lenient = d.lenient || !slices.ContainsFunc(receipts, isRefused)
 		return nil
 	})
 	return receipts, err
 }
 
-func refused(r connectors.Receipt) bool { return r.Status == connectors.Refused }
+// apart applies a lot of which a row is refused, so that the others stay.
+func (d *destination) apart(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt, w way) error {
+	err := d.transaction(db, receipts, func() error { return single(db, lot, receipts, w) })
+	if !refusal(err) {
+		return err
+	}
+	n := len(lot.Changes)
+	if n == 1 {
+		receipts[0] = refused(err)
+		return nil
+	}
+	if err := d.apart(db, connectors.Lot{Changes: lot.Changes[:n/2]}, receipts[:n/2], w); err != nil {
+		return err
+	}
+	return d.apart(db, connectors.Lot{Changes: lot.Changes[n/2:]}, receipts[n/2:], w)
+}
+
+func isRefused(r connectors.Receipt) bool { return r.Status == connectors.Refused }
 
 // transaction runs f in one transaction. When it fails nothing was done, but for a
 // commit whose answer is not known.
@@ -211,18 +229,19 @@ func (d *destination) list(columns []int) string {
 	return quoteAll(all)
 }
 
-// single applies each change in a savepoint: a bad row is refused, the others stay.
+// single applies each change in a savepoint: a bad row is refused, the others stay. An
+// error that is a refusal ended the transaction.
 func single(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt, w way) error {
 	for i, c := range lot.Changes {
 		if err := exec(db, "SAVEPOINT change"); err != nil {
 			return err
 		}
 		receipt, err := w.one(db, c)
-		if err != nil && !refusal(err) {
+		if err != nil && (!refusal(err) || db.AutocommitEnabled()) {
 			return err
 		}
 		if err != nil {
-			receipt = connectors.Receipt{Status: connectors.Refused, Code: codeOf(err), Words: wordsOf(err)}
+			receipt = refused(err)
 		}
 		if receipt.Status == connectors.Refused {
 			if err := exec(db, "ROLLBACK TO change"); err != nil {
@@ -235,6 +254,11 @@ func single(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt
 		receipts[i] = receipt
 	}
 	return nil
+}
+
+// refused is a refusal in SQLite's words.
+func refused(err error) connectors.Receipt {
+	return connectors.Receipt{Status: connectors.Refused, Code: codeOf(err), Words: wordsOf(err)}
 }
 
 // wordsOf is SQLite's own sentence, without what the driver says before it.

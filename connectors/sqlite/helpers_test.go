@@ -41,7 +41,7 @@ func text(t *testing.T, db *sqlitedb.Conn, query string) (found string) {
 // opened opens a database to write one of its tables.
 func opened(t *testing.T, path string, r connectors.Resource) connectors.Destination {
 	t.Helper()
-	c, err := sqlite.Kind().Open(&sqlite.Settings{Path: path, BusyTimeout: time.Minute}, connectors.Tools{Now: time.Now, Dir: t.TempDir()})
+	c, err := sqlite.Kind().Open(&sqlite.Settings{Path: path, BusyTimeout: time.Minute, ForeignKeys: true}, connectors.Tools{Now: time.Now, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

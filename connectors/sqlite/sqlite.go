@@ -25,6 +25,7 @@ type Settings struct {
 	Path        string        `hcl:"path" doc:"the database file; relative to the ruleset"`
 	Create      bool          `hcl:"create,optional" doc:"make the file when it is not there (false)"`
 	BusyTimeout time.Duration `hcl:"busy_timeout,optional" doc:"how long to wait for a lock (5s)"`
+	ForeignKeys bool          `hcl:"foreign_keys,optional" doc:"what is written keeps to the foreign keys of its table (true); SQLite itself does not see to that"`
 }
 
 // Resource are the settings of a resource.
@@ -62,7 +63,7 @@ var codes = []string{
 func Kind() connectors.Kind {
 	return connectors.Kind{
 		Name: "sqlite", Summary: "a SQLite database file",
-		Settings: func() any { return &Settings{BusyTimeout: 5 * time.Second} },
+		Settings: func() any { return &Settings{BusyTimeout: 5 * time.Second, ForeignKeys: true} },
 		Resource: func() any { return &Resource{} },
 		Codes:    codes,
 		Open: func(settings any, tools connectors.Tools) (connectors.Connector, error) {
@@ -168,10 +169,12 @@ func (c *connector) open(readOnly bool) (*sqlitedb.Conn, error) {
 		return nil, classify("open "+c.path, err)
 	}
 	db.SetBusyTimeout(c.settings.BusyTimeout)
-	if readOnly {
-		if err := exec(db, "PRAGMA query_only = ON"); err != nil {
-			return nil, errors.Join(classify("open "+c.path, err), db.Close())
-		}
+	pragma := "PRAGMA query_only = ON"
+	if !readOnly {
+		pragma = fmt.Sprintf("PRAGMA foreign_keys = %t", c.settings.ForeignKeys)
+	}
+	if err := exec(db, pragma); err != nil {
+		return nil, errors.Join(classify("open "+c.path, err), db.Close())
 	}
 	return db, nil
 }
