@@ -229,7 +229,7 @@ func (l *loader) compileWrite(r *rules.Resource, b *block) {
 		if w.ID && b.attr("id") == nil {
 			b.fail(p.value.Range(), "id", fmt.Sprintf("column %q uses the id of the record, and %s does not say what that is", p.key, b.name), `write id = "row.…": the column that this system names its records by`)
 		}
-		if w.Column == r.Reference {
+		if w.Column == r.Reference && w.Program != nil {
 			l.checkReference(r, b, p, program)
 		}
 		for _, f := range w.Uses {
@@ -253,15 +253,31 @@ func (l *loader) compileWrite(r *rules.Resource, b *block) {
 // checkReference: the reference names a record for good, so that a lost state makes
 // the same one again.
 func (l *loader) checkReference(r *rules.Resource, b *block, p pair, program *expression.Program) {
-	const hint = "make it of key fields and constants, or leave it out: headgate fills it then"
+	const hint = "make it of all key fields, and constants, or leave it out: headgate fills it then"
 	for _, f := range program.Fields() {
 		if !isKey(r.Entity, f) {
 			b.fail(p.value.Range(), "reference_column", fmt.Sprintf("the reference is made of %q, which is no key and may change", r.Entity.Schema.Fields[f].Name), hint)
 		}
 	}
-	if program.UsesName("id") || program.UsesNow() || len(program.Lookups()) > 0 {
+	left := leftOut(r.Entity, program.Fields())
+	switch {
+	case program.UsesName("id") || program.UsesNow() || len(program.Lookups()) > 0:
 		b.fail(p.value.Range(), "reference_column", "the reference is made of what may change", hint)
+	case len(r.Entity.Schema.Key) == 0:
+		b.fail(p.value.Range(), "reference_column", fmt.Sprintf("entity %q has no key to make the reference of", r.Entity.Name), "leave it out: headgate fills it then")
+	case left != "":
+		b.fail(p.value.Range(), "reference_column", fmt.Sprintf("the reference is made without %q: two records could have one", left), hint)
 	}
+}
+
+// leftOut returns the name of a key field that is none of fields, or "".
+func leftOut(e *rules.Entity, fields []int) string {
+	for _, f := range e.Schema.Key {
+		if !slices.Contains(fields, f) {
+			return e.Schema.Fields[f].Name
+		}
+	}
+	return ""
 }
 
 // referenceWriting lets headgate fill the reference column that nothing else writes.
@@ -275,8 +291,15 @@ func (l *loader) referenceWriting(r *rules.Resource, b *block, scope *expression
 		if w.Column != r.Reference {
 			continue
 		}
-		if w.Program == nil && !w.Key {
-			b.fail(b.attr("reference").Range(), "reference_column", fmt.Sprintf("column %q is written from field %q, which is no key and may change", w.Column, r.Entity.Schema.Fields[w.Field].Name), "give the reference a column of its own")
+		if w.Program != nil {
+			return // checkReference has looked at it
+		}
+		name, left := r.Entity.Schema.Fields[w.Field].Name, leftOut(r.Entity, w.Uses)
+		switch {
+		case !w.Key:
+			b.fail(b.attr("reference").Range(), "reference_column", fmt.Sprintf("column %q is written from field %q, which is no key and may change", w.Column, name), "give the reference a column of its own")
+		case left != "":
+			b.fail(b.attr("reference").Range(), "reference_column", fmt.Sprintf("column %q is written from field %q alone, and %q is of the key, too: two records could have one reference", w.Column, name, left), "give the reference a column of its own")
 		}
 		return
 	}
