@@ -1,8 +1,10 @@
 package connectors
 
 import (
+	"encoding/base64"
 	"fmt"
-	"strings"
+	"iter"
+	"slices"
 
 	"headgate/engine/record"
 )
@@ -23,7 +25,7 @@ const CodeAppendOnly = "append_only"
 
 // ReferenceTable is the table, beside a table without a column for headgate's reference,
 // that lists the records added to it; ReferenceColumns are its columns: the table that
-// was added to, the reference, and the digest of what was added (ContentOf).
+// was added to, the reference, and a digest of what was added (ContentOf).
 const (
 	ReferenceTable   = "headgate_reference"
 	ReferenceColumns = "added_to text NOT NULL, reference text NOT NULL, content text NOT NULL, PRIMARY KEY (added_to, reference)"
@@ -51,7 +53,7 @@ func AddOnce(lot Lot, receipts []Receipt, before []Presence, add func(Lot, []Rec
 		case before[i] != New:
 			receipts[i] = notAdded(before[i])
 		case adding[c.Reference]:
-			receipts[i] = Receipt{Status: Refused, Code: CodeAppendOnly, Words: "another record has its reference"}
+			receipts[i] = Receipt{Status: Refused, Code: "unique", Words: "another record has its reference"}
 		default:
 			adding[c.Reference] = true
 			fresh.Changes, at = append(fresh.Changes, c), append(at, i)
@@ -71,7 +73,7 @@ func notAdded(p Presence) Receipt {
 	case Present:
 		return Receipt{Status: Same}
 	case Nameless:
-		return Receipt{Status: Refused, Code: CodeAppendOnly, Words: "its column for the reference is empty: nothing would tell that it was added"}
+		return Receipt{Status: Refused, Code: "not_null", Words: "its column for the reference is empty: nothing would tell that it was added"}
 	}
 	return Receipt{Status: Refused, Code: CodeAppendOnly, Words: "it was added before, with other content"}
 }
@@ -100,27 +102,51 @@ func CheckAppend(c *Change) error {
 // what the destination owns is its own.
 func (r *Resource) IsContent(i int) bool { return r.Content == nil || r.Content[i] }
 
-// ContentOf digests what is added, for who keeps it beside the reference: the names of
-// the columns that are content, and their values.
+// contentBytes is the length of the two digests, of the name of a column and of its value,
+// that a content has for each column: each record of the table has them.
+const contentBytes = 3
+
+// ContentOf digests what is added, for who keeps it beside the reference: of each column
+// that is content the name and the value.
 func (r *Resource) ContentOf(c *Change) string {
-	var names, values []byte
+	var content, canonical []byte
 	for i, v := range c.Values {
-		if r.IsContent(i) && !v.IsAbsent() {
-			names = append(append(names, r.Write[i].Name...), 0)
-			values = v.AppendCanonical(values)
+		if !r.IsContent(i) || v.IsAbsent() {
+			continue
 		}
+		canonical = v.AppendCanonical(canonical[:0])
+		name, value := record.FingerprintOf([]byte(r.Write[i].Name)), record.FingerprintOf(canonical)
+		content = append(append(content, name[:contentBytes]...), value[:contentBytes]...)
 	}
-	columnsOf, content := record.FingerprintOf(names), record.FingerprintOf(values)
-	return fmt.Sprintf("%x:%x", columnsOf[:4], content[:8]) // short: each record of the table has one
+	return base64.RawStdEncoding.EncodeToString(content)
 }
 
-// CompareContent compares the content a record was added with and what it has now:
-// contents of other columns are not known to differ.
+// CompareContent compares the content a record was added with and what it has now, by the
+// columns that both have: others say nothing.
 func CompareContent(there, added string) Presence {
-	columns, _, _ := strings.Cut(there, ":")
-	others, _, _ := strings.Cut(added, ":")
-	if there == added || columns != others {
+	if there == added {
 		return Present
 	}
-	return PresentOther
+	before := make(map[string]string)
+	for name, value := range digests(there) {
+		before[name] = value
+	}
+	for name, value := range digests(added) {
+		if was, ok := before[name]; ok && was != value {
+			return PresentOther
+		}
+	}
+	return Present
+}
+
+// digests yields the digests of the columns of a content, name and value.
+func digests(content string) iter.Seq2[string, string] {
+	all, _ := base64.RawStdEncoding.DecodeString(content) // what is no content has none
+	return func(yield func(string, string) bool) {
+		for x := range slices.Chunk(all, 2*contentBytes) {
+			if len(x) == 2*contentBytes && !yield(string(x[:contentBytes]), string(x[contentBytes:])) {
+				return
+			}
+		}
+	}
 }

@@ -90,7 +90,7 @@ type item struct {
 	outcome  Outcome
 	waits    Outcome // it was stopped before, with this content, and still is: its outcome is unchanged then
 	asked    bool    // the destination was asked
-	learned  bool    // its entry says what the last process wrote, and did not settle
+	learned  bool    // its entry says more than was settled: what the last process wrote, or columns written since
 	unshown  bool    // it may not show yet what it was given: the ledger knows
 	op       connectors.Op
 	send     []record.Value // what is sent: values without what is equal or not ours

@@ -163,7 +163,7 @@ func (d *decider) simulated(it *item) bool {
 // compareSimulated compares with what would have been delivered.
 func (d *decider) compareSimulated(it *item, now time.Time) {
 	it.asked = true
-	if it.entry.Fingerprint == it.print && it.entry.Shape == d.shape {
+	if d.asDelivered(it) {
 		it.decide(Unchanged)
 		return
 	}

@@ -181,6 +181,10 @@ func (d *decider) settledBefore(b *batch, it *item, now time.Time) {
 	case same:
 		it.decide(Unchanged)
 		it.known = true
+		if d.appendOnly && e.Stopped.IsZero() && e.Shape != d.shape { // what changes from now on is told
+			d.hasNow(e, it)
+			it.learned = true
+		}
 		if e.Number > 0 {
 			d.pass.seen.set(e.Number)
 		}
@@ -242,7 +246,7 @@ func (d *decider) asDelivered(it *item) bool {
 		return false
 	}
 	if e.Shape != d.shape { // other columns are no news of a record that is never written again
-		return d.appendOnly && e.Stopped.IsZero()
+		return d.appendOnly && d.sameThen(e, it)
 	}
 	return e.Fingerprint == it.print
 }

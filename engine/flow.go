@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/zeebo/xxh3"
-
 	"headgate/connectors"
 	"headgate/engine/record"
 	"headgate/rules"
@@ -293,15 +291,4 @@ func namedColumns(names []string) []record.Column {
 		columns[i] = record.Column{Name: name, Kind: record.Unknown}
 	}
 	return columns
-}
-
-// shapeOf digests the names of the columns an update may write.
-func shapeOf(own *rules.Ownership) record.Hash {
-	var names []byte
-	for i, c := range own.Columns {
-		if own.Update[i] {
-			names = append(append(names, c.Name...), 0)
-		}
-	}
-	return record.Hash(xxh3.Hash(names))
 }

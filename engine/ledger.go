@@ -152,13 +152,14 @@ const (
 
 // Header is what a ledger knows of its flow as a whole.
 type Header struct {
-	From, To string // the identity of its two resources; "" before the first pass
-	Keys     string // what its records are known by; "" before the first pass
-	First    string // the flow's first name; "" before the first pass
-	Digest   string // of the flow that settled last
-	Pass     uint64 // the current pass, or the last; passes are numbered from 1
-	Ended    bool   // that pass reached its end
-	Sweeping bool   // that pass compares everything with the destination
+	From, To string  // the identity of its two resources; "" before the first pass
+	Keys     string  // what its records are known by; "" before the first pass
+	First    string  // the flow's first name; "" before the first pass
+	Digest   string  // of the flow that settled last
+	Shapes   []Shape // the columns it wrote since its records are only added, each set once
+	Pass     uint64  // the current pass, or the last; passes are numbered from 1
+	Ended    bool    // that pass reached its end
+	Sweeping bool    // that pass compares everything with the destination
 	SweptAt  time.Time
 	Paused   string // why the flow is paused; "" is not
 	Pause    Pause  // what kind of pause that is
@@ -171,6 +172,12 @@ type Header struct {
 	Journal  uint64    // number of the last journal row
 	Read     int64     // rows read in all
 	Counts   Counts    // outcomes in all
+}
+
+// Shape names the columns that an entry of that shape has hashes of, in their order.
+type Shape struct {
+	Shape   record.Hash
+	Columns []string
 }
 
 // Identifier is the id a system gave a record; absent: it is not known any more.

@@ -163,17 +163,18 @@ type run struct {
 	exceptions ExceptionLog
 	source     connectors.Source
 	dest       connectors.Destination
-	finder     connectors.Finder   // nil: the destination cannot be asked
-	appendOnly bool                // each record is added there once, and known by its reference
-	appender   connectors.Appender // nil: its effects are not undone by cutting back
-	replaces   bool                // an update carries all of a record
-	sender     connectors.Sender   // nil: its effects are repeated, or undone
-	sends      bool                // the destination is a Sender, also where nothing is sent: it knows records by reference and id too
-	sentTo     []string            // the columns that are sent, in their order
-	lag        time.Duration       // how long the destination may not show what it was given
-	first      string              // the flow's first name: references are made of it
-	shape      record.Hash         // of the columns fingerprints speak of
-	versioned  bool                // this source owns the version of a record
+	finder     connectors.Finder     // nil: the destination cannot be asked
+	appendOnly bool                  // each record is added there once, and known by its reference
+	shapes     map[record.Hash][]int // of the shapes it had: which of its hashes is of each column written now, or -1
+	appender   connectors.Appender   // nil: its effects are not undone by cutting back
+	replaces   bool                  // an update carries all of a record
+	sender     connectors.Sender     // nil: its effects are repeated, or undone
+	sends      bool                  // the destination is a Sender, also where nothing is sent: it knows records by reference and id too
+	sentTo     []string              // the columns that are sent, in their order
+	lag        time.Duration         // how long the destination may not show what it was given
+	first      string                // the flow's first name: references are made of it
+	shape      record.Hash           // of the columns fingerprints speak of
+	versioned  bool                  // this source owns the version of a record
 	fromStart  bool
 	limit      int
 	chosen     func(*OpenRecord) bool // only these open records are judged again, and the source is not read; nil: all that there is to read
@@ -296,6 +297,7 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	r.settledTo, r.counted = r.header.Journal, r.header.Guard
 	r.header.Digest = r.flow.Digest
+	r.knowShapes()
 	if r.chosen != nil {
 		r.pass = &pass{unread: "only what waits is judged again"}
 		return r.beginGuard() // no pass begins: nothing is read

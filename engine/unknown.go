@@ -288,6 +288,10 @@ func (r *run) take(it *item, a *Answer) {
 			it.outcome, it.asked = Unchanged, true
 		}
 	case connectors.Refused:
+		if a.Code == connectors.CodeAppendOnly && !r.flow.Update { // it was added before, and has changed
+			it.outcome = Skipped
+			return
+		}
 		it.verdict = rejected(record.Reason{Stage: record.StageDestination, Code: a.Code, Message: r.summary.To + " refused it: " + a.Words})
 		it.outcome, it.answer, it.refused = Rejected, a.Code+": "+a.Words, true
 		if it.waited != nil {

@@ -105,7 +105,7 @@ func (o *once) prepare(db *sqlitedb.Conn) error {
 		return err
 	}
 	schema, table := o.schema(), o.d.settings().Table
-	name, err := o.text(db, "SELECT name FROM "+schema+"sqlite_schema WHERE name = ? COLLATE NOCASE", table[strings.LastIndex(table, ".")+1:])
+	name, _, err := o.text(db, "SELECT name FROM "+schema+"sqlite_schema WHERE name = ? COLLATE NOCASE", table[strings.LastIndex(table, ".")+1:])
 	o.addedTo = name
 	if err != nil {
 		return err
@@ -116,11 +116,11 @@ func (o *once) prepare(db *sqlitedb.Conn) error {
 // inTable looks for the reference in the table beside.
 func (o *once) inTable(db *sqlitedb.Conn, c *connectors.Change) (connectors.Presence, error) {
 	table, content := o.schema()+quote(connectors.ReferenceTable), o.d.resource.ContentOf(c)
-	before, err := o.text(db, "SELECT content FROM "+table+" WHERE added_to = ? AND reference = ?", o.addedTo, c.Reference)
-	if err != nil || before != "" {
+	before, there, err := o.text(db, "SELECT content FROM "+table+" WHERE added_to = ? AND reference = ?", o.addedTo, c.Reference)
+	if err != nil || there {
 		return connectors.CompareContent(before, content), err
 	}
-	_, err = o.text(db, "INSERT INTO "+table+" (added_to, reference, content) VALUES (?, ?, ?)", o.addedTo, c.Reference, content)
+	_, _, err = o.text(db, "INSERT INTO "+table+" (added_to, reference, content) VALUES (?, ?, ?)", o.addedTo, c.Reference, content)
 	return connectors.New, err
 }
 
@@ -159,20 +159,18 @@ func (o *once) inColumn(db *sqlitedb.Conn, c *connectors.Change) (connectors.Pre
 }
 
 // text runs a statement, and returns the first text it finds, if any.
-func (o *once) text(db *sqlitedb.Conn, query string, bound ...string) (string, error) {
+func (o *once) text(db *sqlitedb.Conn, query string, bound ...string) (text string, found bool, err error) {
 	stmt, err := db.Prepare(query)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	for i, text := range bound {
 		stmt.BindText(i+1, text)
 	}
-	found, err := stmt.Step()
-	text := ""
-	if found && err == nil {
+	if found, err = stmt.Step(); found && err == nil {
 		text = stmt.ColumnText(0)
 	}
-	return text, errors.Join(err, stmt.Reset())
+	return text, found, errors.Join(err, stmt.Reset())
 }
 
 // schema is what stands before the names of the table and of the one beside it, if any.
