@@ -1,8 +1,11 @@
 package sqlite_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"headgate/connectors"
 	"headgate/connectors/sqlite"
@@ -55,5 +58,39 @@ func TestTransactionEnded(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestForeignKeys: what is written keeps to the foreign keys of its table, unless the
+// operator says otherwise; and one that cannot be kept says how to go on.
+func TestForeignKeys(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/keys.db"
+	script(t, path, `CREATE TABLE customers (name TEXT); CREATE TABLE orders (no INTEGER PRIMARY KEY, customer TEXT REFERENCES customers (name))`)
+	r := connectors.Resource{
+		Name: "orders", Settings: &sqlite.Resource{Table: "orders"}, WriteKey: []string{"no"}, Zone: time.UTC,
+		Write: []record.Column{{Name: "no", Kind: record.Int}, {Name: "customer", Kind: record.String}},
+	}
+	values := []record.Value{record.IntValue(1), record.StringValue("nobody")}
+	lot := connectors.Lot{Changes: []connectors.Change{{Op: connectors.Create, Key: values[:1], Values: values}}}
+	_, err := opened(t, path, r).Apply(t.Context(), lot)
+	if told, ok := errors.AsType[*connectors.Error](err); !ok || told.Class != connectors.Broken || !strings.Contains(told.Hint, "foreign_keys = false") {
+		t.Errorf("no index leads to customers: %v", err)
+	}
+	c, err := sqlite.Kind().Open(&sqlite.Settings{Path: path}, connectors.Tools{Now: time.Now, Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	free, err := c.Destination(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if receipts, err := free.Apply(t.Context(), lot); err != nil || receipts[0].Status != connectors.Applied {
+		t.Errorf("foreign_keys = false: %+v, %v", receipts, err)
+	}
+	script(t, path, "DELETE FROM orders; CREATE UNIQUE INDEX names ON customers (name)")
+	if receipts, err := opened(t, path, r).Apply(t.Context(), lot); err != nil || receipts[0].Code != "foreign_key" {
+		t.Errorf("nobody is no customer: %+v, %v", receipts, err)
 	}
 }

@@ -3,10 +3,6 @@ package sqlite_test
 import (
 	"fmt"
 	"testing"
-	"time"
-
-	sqlitedb "zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
 
 	"headgate/connectors"
 	"headgate/connectors/sqlite"
@@ -26,26 +22,11 @@ func TestConflictsOfItsOwn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := t.TempDir() + "/own.db"
-			db, err := sqlitedb.OpenConn(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = db.Close() }()
-			if err := sqlitex.ExecuteScript(db, "CREATE TABLE customers (name TEXT PRIMARY KEY); "+schema, nil); err != nil {
-				t.Fatal(err)
-			}
-			c, err := sqlite.Kind().Open(&sqlite.Settings{Path: path}, connectors.Tools{Now: time.Now, Dir: t.TempDir()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = c.Close() }()
-			d, err := c.Destination(connectors.Resource{
-				Name: "orders", Settings: &sqlite.Resource{Table: "orders"}, Zone: time.UTC, WriteKey: []string{"no"},
+			db := script(t, path, "CREATE TABLE customers (name TEXT PRIMARY KEY); "+schema)
+			d := opened(t, path, connectors.Resource{
+				Name: "orders", Settings: &sqlite.Resource{Table: "orders"}, WriteKey: []string{"no"},
 				Write: []record.Column{{Name: "no", Kind: record.Int}, {Name: "customer", Kind: record.String}},
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
 			const lots, rows, customers = 3, 300, 7
 			for lot := range lots {
 				changes := make([]connectors.Change, rows)
@@ -65,16 +46,8 @@ func TestConflictsOfItsOwn(t *testing.T) {
 				}
 			}
 			want := map[string]string{"trigger": "900 7", "column": "7 1"}[name]
-			err = sqlitex.ExecuteTransient(db, "SELECT (SELECT count(*) FROM orders) || ' ' || (SELECT count(*) FROM customers)", &sqlitex.ExecOptions{
-				ResultFunc: func(stmt *sqlitedb.Stmt) error {
-					if got := stmt.ColumnText(0); got != want {
-						t.Errorf("orders and customers: %s, want %s", got, want)
-					}
-					return nil
-				},
-			})
-			if err != nil {
-				t.Fatal(err)
+			if got := text(t, db, "SELECT (SELECT count(*) FROM orders) || ' ' || (SELECT count(*) FROM customers)"); got != want {
+				t.Errorf("orders and customers: %s, want %s", got, want)
 			}
 		})
 	}

@@ -199,6 +199,9 @@ func classify(op string, err error) error {
 		class, hint = connectors.Broken, "the file or its directory cannot be written"
 	case sqlitedb.ResultError:
 		class = connectors.Broken
+		if strings.Contains(err.Error(), "foreign key mismatch") {
+			hint = "its tables declare a foreign key that cannot be kept: mend that, or write foreign_keys = false in the connector"
+		}
 	}
 	return &connectors.Error{Class: class, Code: sqlitedb.ErrCode(err).ToPrimary().String(), Op: op, Hint: hint, Err: err}
 }
