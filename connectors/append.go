@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"iter"
@@ -41,6 +42,12 @@ const (
 	PresentOther          // with other content
 	Nameless              // it cannot be told: its column for the reference is empty
 )
+
+// AddedBefore is a destination to which records are only added that can tell, without
+// writing anything, which were: one presence a change.
+type AddedBefore interface {
+	Added(ctx context.Context, changes []Change) ([]Presence, error)
+}
 
 // AddOnce applies changes to what is only added to: before says what is there of each,
 // and add adds what is not.

@@ -12,13 +12,26 @@ type withheld struct {
 	connectors.Destination
 }
 
-// Apply says of every change that it was applied, and applies none.
-func (w withheld) Apply(_ context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
+// Apply says of every change that it was applied, and applies none. Where records are
+// only added, and none is found by its key, what was added before is told by asking.
+func (w withheld) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
 	receipts := make([]connectors.Receipt, len(lot.Changes))
+	asked, ok := w.Destination.(connectors.AddedBefore)
+	if !ok {
+		return receipts, applied(lot, receipts)
+	}
+	before, err := asked.Added(ctx, lot.Changes)
+	if err != nil {
+		return receipts, err
+	}
+	return receipts, connectors.AddOnce(lot, receipts, before, applied)
+}
+
+func applied(_ connectors.Lot, receipts []connectors.Receipt) error {
 	for i := range receipts {
 		receipts[i].Status = connectors.Applied
 	}
-	return receipts, nil
+	return nil
 }
 
 func isWithheld(d connectors.Destination) bool {

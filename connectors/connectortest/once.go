@@ -93,13 +93,35 @@ func (o *Once) holds(t *testing.T, n int) {
 	}
 }
 
+// added asks what was added, which adds nothing.
+func (o *Once) added(t *testing.T, lot connectors.Lot) map[connectors.Presence]int {
+	t.Helper()
+	before, err := o.Destination.(connectors.AddedBefore).Added(t.Context(), lot.Changes)
+	if err != nil || len(before) != len(lot.Changes) {
+		t.Fatalf("%d presences of %d changes, %v", len(before), len(lot.Changes), err)
+	}
+	counts := make(map[connectors.Presence]int)
+	for _, p := range before {
+		counts[p]++
+	}
+	return counts
+}
+
 func (o *Once) twice(t *testing.T) {
+	if got := o.added(t, o.movements(0, 300)); got[connectors.New] != 300 {
+		t.Errorf("before anything was added: %v", got)
+	}
 	for round, want := range []map[connectors.Status]int{{connectors.Applied: 300}, {connectors.Same: 300}} {
 		if got := o.applied(t, o.movements(0, 300)); got[connectors.Applied] != want[connectors.Applied] || got[connectors.Same] != want[connectors.Same] {
 			t.Errorf("round %d: %v", round, got)
 		}
 	}
 	o.holds(t, 300)
+	some := o.movements(250, 310)
+	some.Changes[7].Values[1] = record.IntValue(99)
+	if got := o.added(t, some); got[connectors.Present] != 49 || got[connectors.PresentOther] != 1 || got[connectors.New] != 10 {
+		t.Errorf("some known, one changed, some new: %v", got)
+	}
 	if got := o.applied(t, o.movements(290, 310)); got[connectors.Same] != 10 || got[connectors.Applied] != 10 {
 		t.Errorf("some known, some new: %v", got)
 	}

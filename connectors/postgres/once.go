@@ -38,6 +38,18 @@ func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Rece
 	return o.d.apply(ctx, lot, o)
 }
 
+// Added implements connectors.AddedBefore.
+func (o *once) Added(ctx context.Context, changes []connectors.Change) (before []connectors.Presence, err error) {
+	d := o.d
+	err = d.with(ctx, &d.reading, "look for what was added to "+d.name(), func(ctx context.Context, db *pgx.Conn) error {
+		if err = d.check(ctx, db, names(d.resource.Write)); err == nil {
+			before, err = o.before(ctx, db, changes)
+		}
+		return err
+	})
+	return before, err
+}
+
 // whole implements way.
 func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
 	before, err := o.before(ctx, db, lot.Changes)
@@ -45,6 +57,9 @@ func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, rece
 		return err
 	}
 	return connectors.AddOnce(lot, receipts, before, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
+		if err := o.note(ctx, db, fresh.Changes); err != nil {
+			return classify("note in "+connectors.ReferenceTable+" what is added to "+o.d.name(), err) // it is no row's fault
+		}
 		return o.d.whole(ctx, db, fresh, receipts)
 	})
 }
@@ -56,8 +71,7 @@ func (o *once) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (conn
 	return receipts[0], err
 }
 
-// before tells what is there of each record. Those that were not added are noted: they
-// will be.
+// before tells what is there of each record.
 func (o *once) before(ctx context.Context, db *pgx.Conn, changes []connectors.Change) ([]connectors.Presence, error) {
 	for i := range changes {
 		if err := connectors.CheckAppend(&changes[i]); err != nil {
@@ -67,18 +81,14 @@ func (o *once) before(ctx context.Context, db *pgx.Conn, changes []connectors.Ch
 	if o.d.resource.Reference != "" {
 		return o.inColumn(ctx, db, changes)
 	}
-	return o.inTable(ctx, db, changes)
-}
-
-// inTable looks for the references in the table beside.
-func (o *once) inTable(ctx context.Context, db *pgx.Conn, changes []connectors.Change) ([]connectors.Presence, error) {
-	table, addedTo, err := o.prepare(ctx, db)
-	if err != nil {
-		return nil, classify("prepare "+connectors.ReferenceTable+" beside "+o.d.name(), err)
+	before := make([]connectors.Presence, len(changes))
+	table, addedTo, made, err := o.beside(ctx, db)
+	if err != nil || !made {
+		return before, err
 	}
-	references, contents := make([]string, len(changes)), make([]string, len(changes))
+	references := make([]string, len(changes))
 	for i := range changes {
-		references[i], contents[i] = changes[i].Reference, o.d.resource.ContentOf(&changes[i])
+		references[i] = changes[i].Reference
 	}
 	rows, err := db.Query(ctx, "SELECT reference, content FROM "+table+" WHERE added_to = $1 AND reference = ANY($2)", addedTo, references)
 	if err != nil {
@@ -92,17 +102,33 @@ func (o *once) inTable(ctx context.Context, db *pgx.Conn, changes []connectors.C
 	}); err != nil {
 		return nil, err
 	}
-	before := make([]connectors.Presence, len(changes))
 	for i := range changes {
 		if content, ok := there[references[i]]; ok {
-			before[i] = connectors.CompareContent(content, contents[i])
+			before[i] = connectors.CompareContent(content, o.d.resource.ContentOf(&changes[i]))
 		}
 	}
-	if !slices.Contains(before, connectors.New) {
-		return before, nil
+	return before, nil
+}
+
+// note writes the references of what is added into the table beside, which is made where
+// it is not there.
+func (o *once) note(ctx context.Context, db *pgx.Conn, changes []connectors.Change) error {
+	if o.d.resource.Reference != "" || len(changes) == 0 {
+		return nil
 	}
-	_, err = db.Exec(ctx, "INSERT INTO "+table+" (added_to, reference, content) SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING", addedTo, references, contents)
-	return before, err
+	table, addedTo, made, err := o.beside(ctx, db)
+	if err == nil && !made {
+		err = o.make(ctx, db, table)
+	}
+	if err != nil {
+		return err
+	}
+	references, contents := make([]string, len(changes)), make([]string, len(changes))
+	for i := range changes {
+		references[i], contents[i] = changes[i].Reference, o.d.resource.ContentOf(&changes[i])
+	}
+	_, err = db.Exec(ctx, "INSERT INTO "+table+" (added_to, reference, content) SELECT $1, * FROM unnest($2::text[], $3::text[])", addedTo, references, contents)
+	return err
 }
 
 // inColumn looks for the rows that carry the references, and compares them with what the
@@ -203,40 +229,36 @@ func (t *table) same(column record.Column, there, sent *string) bool {
 		strings.TrimRight(*there, " ") == strings.TrimRight(*sent, " ")
 }
 
-// prepare makes the table of references in the schema of the table where it is not there,
-// and returns its name and the table's, as it has it.
-func (o *once) prepare(ctx context.Context, db *pgx.Conn) (table, addedTo string, err error) {
-	there, schema := false, ""
-	look := func() error {
-		return db.QueryRow(ctx, `SELECT n.nspname, c.relname, EXISTS (SELECT FROM pg_class r WHERE r.relnamespace = n.oid AND r.relname = $2)
-			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::regclass`, o.d.from(), connectors.ReferenceTable).Scan(&schema, &addedTo, &there)
-	}
-	if err := look(); err != nil {
-		return "", "", err
-	}
-	table = quote(schema) + "." + quote(connectors.ReferenceTable)
-	if there {
-		return table, addedTo, nil
-	}
-	// Two tables of a schema may be added to at once: one of them makes it.
+// beside returns the table of references in the schema of the table, the name that the
+// table has in it, and whether it is made.
+func (o *once) beside(ctx context.Context, db *pgx.Conn) (table, addedTo string, made bool, err error) {
+	var schema string
+	err = db.QueryRow(ctx, `SELECT n.nspname, c.relname, EXISTS (SELECT FROM pg_class r WHERE r.relnamespace = n.oid AND r.relname = $2)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::regclass`, o.d.from(), connectors.ReferenceTable).Scan(&schema, &addedTo, &made)
+	return quote(schema) + "." + quote(connectors.ReferenceTable), addedTo, made, err
+}
+
+// make makes the table of references, unless another flow does so at the same time.
+func (o *once) make(ctx context.Context, db *pgx.Conn, table string) error {
 	if _, err := db.Exec(ctx, "SELECT pg_advisory_xact_lock($1::int, hashtext($2))", lockClass, table); err != nil {
-		return "", "", err
+		return err
 	}
-	if err := look(); err != nil || there {
-		return table, addedTo, err
+	if _, _, made, err := o.beside(ctx, db); err != nil || made {
+		return err
 	}
 	create := "CREATE TABLE " + table + " (" + connectors.ReferenceColumns + ")"
-	_, err = db.Exec(ctx, create)
+	_, err := db.Exec(ctx, create)
 	if denied, ok := errors.AsType[*pgconn.PgError](err); ok && denied.Code == "42501" {
-		err = &connectors.Error{
+		return &connectors.Error{
 			Class: connectors.Broken, Code: denied.Code, Op: "make " + table, Err: err,
 			Hint: fmt.Sprintf("let its owner run `%s` and grant SELECT and INSERT on it, or give the resource a column for the reference", create),
 		}
 	}
-	return table, addedTo, err
+	return err
 }
 
 var (
 	_ connectors.Destination = (*once)(nil)
 	_ connectors.Prober      = (*once)(nil)
+	_ connectors.AddedBefore = (*once)(nil)
 )

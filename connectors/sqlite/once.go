@@ -23,10 +23,7 @@ type way interface {
 
 // once adds each record to its table once. Whether it is there is told by its reference:
 // in the column for it, or in a table beside, written by the same transaction.
-type once struct {
-	d       *destination
-	addedTo string // the table's name, as the table of references has it
-}
+type once struct{ d *destination }
 
 // Place implements connectors.Destination.
 func (o *once) Place() (string, error) { return o.d.Place() }
@@ -45,6 +42,18 @@ func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Rece
 	return o.d.apply(ctx, lot, o)
 }
 
+// Added implements connectors.AddedBefore.
+func (o *once) Added(ctx context.Context, changes []connectors.Change) (before []connectors.Presence, err error) {
+	d := o.d
+	err = d.with(ctx, &d.reading, true, "look for what was added to "+d.name(), func(db *sqlitedb.Conn) error {
+		if err = d.check(db, names(d.resource.Write)); err == nil {
+			before, err = o.before(db, changes)
+		}
+		return err
+	})
+	return before, err
+}
+
 // whole implements way.
 func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
 	before, err := o.before(db, lot.Changes)
@@ -52,40 +61,37 @@ func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connector
 		return err
 	}
 	return connectors.AddOnce(lot, receipts, before, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
+		if err := o.note(db, fresh.Changes); err != nil {
+			return err
+		}
 		return o.d.whole(db, fresh, receipts)
 	})
 }
 
 // one implements way.
 func (o *once) one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error) {
-	lot, receipts := connectors.Lot{Changes: []connectors.Change{c}}, make([]connectors.Receipt, 1)
-	before, err := o.before(db, lot.Changes)
-	if err != nil {
-		return connectors.Receipt{}, err
-	}
-	err = connectors.AddOnce(lot, receipts, before, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
-		for i, c := range fresh.Changes {
-			var err error
-			if receipts[i], err = o.d.one(db, c); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	receipts := make([]connectors.Receipt, 1)
+	err := o.whole(db, connectors.Lot{Changes: []connectors.Change{c}}, receipts)
 	return receipts[0], err
 }
 
-// before tells what is there of each record. Those that were not added are noted: they
-// will be.
+// before tells what is there of each record.
 func (o *once) before(db *sqlitedb.Conn, changes []connectors.Change) ([]connectors.Presence, error) {
+	before := make([]connectors.Presence, len(changes))
 	find := o.inColumn
 	if o.d.resource.Reference == "" {
-		if err := o.prepare(db); err != nil {
-			return nil, err
+		addedTo, there, err := o.beside(db)
+		if err != nil || !there {
+			return before, err
 		}
-		find = o.inTable
+		find = func(db *sqlitedb.Conn, c *connectors.Change) (connectors.Presence, error) {
+			content, there, err := o.text(db, "SELECT content FROM "+o.references()+" WHERE added_to = ? AND reference = ?", addedTo, c.Reference)
+			if err != nil || !there {
+				return connectors.New, err
+			}
+			return connectors.CompareContent(content, o.d.resource.ContentOf(c)), nil
+		}
 	}
-	before := make([]connectors.Presence, len(changes))
 	for i := range changes {
 		err := connectors.CheckAppend(&changes[i])
 		if err == nil {
@@ -98,30 +104,37 @@ func (o *once) before(db *sqlitedb.Conn, changes []connectors.Change) ([]connect
 	return before, nil
 }
 
-// prepare makes the table of references where it is not there, and learns the name that
-// the table was made with, however it is written in the ruleset.
-func (o *once) prepare(db *sqlitedb.Conn) error {
+// beside returns the name that the table was made with, however the ruleset writes it,
+// and whether the table of references is there.
+func (o *once) beside(db *sqlitedb.Conn) (addedTo string, there bool, err error) {
 	if err := exec(db, wideCache); err != nil {
-		return err
+		return "", false, err
 	}
+	const find = " WHERE name = ? COLLATE NOCASE"
 	schema, table := o.schema(), o.d.settings().Table
-	name, _, err := o.text(db, "SELECT name FROM "+schema+"sqlite_schema WHERE name = ? COLLATE NOCASE", table[strings.LastIndex(table, ".")+1:])
-	o.addedTo = name
-	if err != nil {
-		return err
+	addedTo, _, err = o.text(db, "SELECT name FROM "+schema+"sqlite_schema"+find, table[strings.LastIndex(table, ".")+1:])
+	if err == nil {
+		_, there, err = o.text(db, "SELECT name FROM "+schema+"sqlite_schema"+find, connectors.ReferenceTable)
 	}
-	return exec(db, "CREATE TABLE IF NOT EXISTS "+schema+quote(connectors.ReferenceTable)+" ("+connectors.ReferenceColumns+") WITHOUT ROWID")
+	return addedTo, there, err
 }
 
-// inTable looks for the reference in the table beside.
-func (o *once) inTable(db *sqlitedb.Conn, c *connectors.Change) (connectors.Presence, error) {
-	table, content := o.schema()+quote(connectors.ReferenceTable), o.d.resource.ContentOf(c)
-	before, there, err := o.text(db, "SELECT content FROM "+table+" WHERE added_to = ? AND reference = ?", o.addedTo, c.Reference)
-	if err != nil || there {
-		return connectors.CompareContent(before, content), err
+// note writes the references of what is added into the table beside, which is made where
+// it is not there.
+func (o *once) note(db *sqlitedb.Conn, changes []connectors.Change) error {
+	if o.d.resource.Reference != "" || len(changes) == 0 {
+		return nil
 	}
-	_, _, err = o.text(db, "INSERT INTO "+table+" (added_to, reference, content) VALUES (?, ?, ?)", o.addedTo, c.Reference, content)
-	return connectors.New, err
+	addedTo, there, err := o.beside(db)
+	if err == nil && !there {
+		err = exec(db, "CREATE TABLE "+o.references()+" ("+connectors.ReferenceColumns+") WITHOUT ROWID")
+	}
+	for i := range changes {
+		if err == nil {
+			_, _, err = o.text(db, "INSERT INTO "+o.references()+" (added_to, reference, content) VALUES (?, ?, ?)", addedTo, changes[i].Reference, o.d.resource.ContentOf(&changes[i]))
+		}
+	}
+	return err
 }
 
 // inColumn looks for the row that carries the reference, and compares it with what the
@@ -173,6 +186,9 @@ func (o *once) text(db *sqlitedb.Conn, query string, bound ...string) (text stri
 	return text, found, errors.Join(err, stmt.Reset())
 }
 
+// references is the table of references beside the table.
+func (o *once) references() string { return o.schema() + quote(connectors.ReferenceTable) }
+
 // schema is what stands before the names of the table and of the one beside it, if any.
 func (o *once) schema() string {
 	table := o.d.settings().Table
@@ -185,4 +201,5 @@ func (o *once) schema() string {
 var (
 	_ connectors.Destination = (*once)(nil)
 	_ connectors.Prober      = (*once)(nil)
+	_ connectors.AddedBefore = (*once)(nil)
 )

@@ -105,7 +105,7 @@ func (c *connector) Destination(r connectors.Resource) (connectors.Destination, 
 	}
 	d := &destination{table: newTable(c, r)}
 	if d.settings().Append {
-		return &once{d: d}, nil
+		return &once{d}, nil
 	}
 	return d, nil
 }
