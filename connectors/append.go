@@ -44,8 +44,9 @@ const (
 )
 
 // AddedBefore is a destination to which records are only added that can tell, without
-// writing anything, which were: one presence a change.
+// writing anything, which were: one presence a change. Its probe looks for the columns.
 type AddedBefore interface {
+	Prober
 	Added(ctx context.Context, changes []Change) ([]Presence, error)
 }
 

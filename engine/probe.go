@@ -128,12 +128,14 @@ func (e *Engine) probeDestination(ctx context.Context, g *generation, f *rules.F
 	if there, err := there(ctx, dest); err != nil || !there {
 		return true, err
 	}
-	finder, ok := dest.(connectors.Finder)
-	if !ok {
-		return true, nil
+	switch asked := dest.(type) {
+	case connectors.Finder:
+		_, err = asked.Find(ctx, r.nowhere())
+		return false, err
+	case connectors.AddedBefore:
+		return false, nil // it was probed for its columns
 	}
-	_, err = finder.Find(ctx, r.nowhere())
-	return false, err
+	return true, nil
 }
 
 // nowhere asks for a record that is hardly there.

@@ -259,6 +259,5 @@ func (o *once) make(ctx context.Context, db *pgx.Conn, table string) error {
 
 var (
 	_ connectors.Destination = (*once)(nil)
-	_ connectors.Prober      = (*once)(nil)
 	_ connectors.AddedBefore = (*once)(nil)
 )

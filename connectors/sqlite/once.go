@@ -200,6 +200,5 @@ func (o *once) schema() string {
 
 var (
 	_ connectors.Destination = (*once)(nil)
-	_ connectors.Prober      = (*once)(nil)
 	_ connectors.AddedBefore = (*once)(nil)
 )
