@@ -265,6 +265,12 @@ type Receipt struct {
 	Words  string     // Refused: the destination's own words, without values of other records
 }
 
+// LeftOut is the answer to a create that a database took and did not keep: no error says
+// so, and it would be lost.
+func LeftOut() Receipt {
+	return Receipt{Status: Refused, Code: "refused", Words: "the database left it out: a trigger or a conflict clause of the table ignores it"}
+}
+
 // Destination writes a resource.
 type Destination interface {
 	// Place says what is written, as Source.Place does.

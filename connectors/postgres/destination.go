@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -67,10 +68,10 @@ func (d *destination) apart(ctx context.Context, db *pgx.Conn, lot connectors.Lo
 // commit without an answer: then nobody knows.
 func (d *destination) transaction(ctx context.Context, db *pgx.Conn, receipts []connectors.Receipt, f func() error) error {
 	clear(receipts)
-	if err := d.begin(ctx, db); err != nil {
-		return err
+	err := d.begin(ctx, db)
+	if err == nil {
+		err = f()
 	}
-	err := f()
 	if err == nil {
 		_, err = db.Exec(ctx, "COMMIT")
 		if err == nil {
@@ -101,7 +102,16 @@ func refusal(err error) bool {
 		return false
 	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (strings.HasPrefix(e.Code, "22") || strings.HasPrefix(e.Code, "23") || e.Code == "P0001" || againstCheck(e))
+	return ok && (againstCheck(e) || !slices.Contains(notOfRows, e.Code[:min(2, len(e.Code))]))
+}
+
+// notOfRows are the classes of SQLSTATEs that are about a statement, a connection or the
+// server (PostgreSQL, appendix A). All others are about the values of a row: what they
+// are, what constraints and limits say of them, and what a trigger raises, by whatever
+// code it likes.
+var notOfRows = []string{
+	"", "00", "01", "02", "03", "08", "0A", "0B", "0F", "0L", "0P", "0Z", "20", "24", "25", "26", "28", "2B", "2D", "34", "3B", "3D", "3F",
+	"40", "42", "53", "55", "57", "58", "72", "F0", "HV", "XX",
 }
 
 // againstCheck reports whether a row is against the check option of its view or a policy
@@ -180,7 +190,10 @@ func (d *destination) copy(ctx context.Context, db *pgx.Conn, changes []connecto
 		}
 		text = append(text, '\n')
 	}
-	_, err := db.PgConn().CopyFrom(ctx, bytes.NewReader(text), fmt.Sprintf("COPY %s (%s) FROM STDIN", d.from(), quoteAll(named)))
+	tag, err := db.PgConn().CopyFrom(ctx, bytes.NewReader(text), fmt.Sprintf("COPY %s (%s) FROM STDIN", d.from(), quoteAll(named)))
+	if err == nil && d.counted && tag.RowsAffected() != int64(len(changes)) {
+		return errRow
+	}
 	return err
 }
 
@@ -254,7 +267,11 @@ func (d *destination) statement(c connectors.Change) (string, []any) {
 		for k, i := range columns {
 			values[k] = bind(c.Values[i], named[k])
 		}
-		query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", d.from(), quoteAll(named), strings.Join(values, ", "))
+		overriding := ""
+		if d.copies { // which writes the columns of an identity, too
+			overriding = " OVERRIDING SYSTEM VALUE"
+		}
+		query := fmt.Sprintf("INSERT INTO %s (%s)%s VALUES (%s)", d.from(), quoteAll(named), overriding, strings.Join(values, ", "))
 		if len(d.resource.Returning) > 0 {
 			query += " RETURNING " + asText(d.resource.Returning)
 		}
@@ -308,7 +325,7 @@ func (d *destination) receipt(c connectors.Change, query func() (pgx.Rows, error
 	if err := rows.Err(); err != nil {
 		return connectors.Receipt{}, err
 	}
-	if n := rows.CommandTag().RowsAffected(); c.Op != connectors.Create && n != 1 {
+	if n := rows.CommandTag().RowsAffected(); n != 1 && (c.Op != connectors.Create || d.counted) {
 		return otherRows(c.Op, n), nil
 	}
 	return receipt, nil
@@ -319,6 +336,8 @@ func otherRows(op connectors.Op, n int64) connectors.Receipt {
 	switch {
 	case n == 0 && op == connectors.Delete:
 		return connectors.Receipt{Status: connectors.Same} // it is gone, as was asked
+	case n == 0 && op == connectors.Create:
+		return connectors.LeftOut()
 	case n == 0:
 		return connectors.Receipt{Status: connectors.Refused, Code: "missing_row", Words: "the row is not there any more"}
 	}
@@ -395,7 +414,7 @@ func (d *destination) Find(ctx context.Context, q connectors.Query) ([]connector
 		if err := d.awaitQuiet(ctx, db); err != nil {
 			return err
 		}
-		return d.lookUp(ctx, db, q.Of(r.WriteKey), q.Keys, selected, func(at int, texts []*string) {
+		return d.look(ctx, db, q.Of(r.WriteKey), q.Keys, selected, func(at int, texts []*string) {
 			f := connectors.Found{At: at, Write: make(record.Row, len(r.Write)), Read: make(record.Row, len(r.Read)), Returning: make(record.Row, len(r.Returning))}
 			for i, c := range r.Write {
 				f.Write[i] = d.value(texts[i], c.Name, c.Kind)

@@ -42,16 +42,49 @@ func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Rece
 func (o *once) Added(ctx context.Context, changes []connectors.Change) (before []connectors.Presence, err error) {
 	d := o.d
 	err = d.with(ctx, &d.reading, "look for what was added to "+d.name(), func(ctx context.Context, db *pgx.Conn) error {
-		if err = d.check(ctx, db, names(d.resource.Write)); err == nil {
-			before, err = o.before(ctx, db, changes)
+		if err := d.check(ctx, db, names(d.resource.Write)); err != nil {
+			return err
 		}
-		return err
+		before, err = o.before(ctx, db, changes)
+		if !refusal(err) {
+			return err
+		}
+		before = make([]connectors.Presence, len(changes))
+		for i := range changes { // one that cannot be asked for cannot be there as it is now
+			one, err := o.before(ctx, db, changes[i:i+1])
+			switch {
+			case err == nil:
+				before[i] = one[0]
+			case !refusal(err):
+				return err
+			}
+		}
+		return nil
 	})
 	return before, err
 }
 
 // whole implements way.
 func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
+	return o.add(ctx, db, lot, receipts, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
+		return o.d.whole(ctx, db, fresh, receipts)
+	})
+}
+
+// one implements way.
+func (o *once) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error) {
+	receipts := make([]connectors.Receipt, 1)
+	err := o.add(ctx, db, connectors.Lot{Changes: []connectors.Change{c}}, receipts, func(fresh connectors.Lot, receipts []connectors.Receipt) (err error) {
+		for i, c := range fresh.Changes {
+			receipts[i], err = o.d.one(ctx, db, c)
+		}
+		return err
+	})
+	return receipts[0], err
+}
+
+// add adds what was not added before, and notes it.
+func (o *once) add(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, add func(connectors.Lot, []connectors.Receipt) error) error {
 	before, err := o.before(ctx, db, lot.Changes)
 	if err != nil {
 		return err
@@ -60,15 +93,8 @@ func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, rece
 		if err := o.note(ctx, db, fresh.Changes); err != nil {
 			return classify("note in "+connectors.ReferenceTable+" what is added to "+o.d.name(), err) // it is no row's fault
 		}
-		return o.d.whole(ctx, db, fresh, receipts)
+		return add(fresh, receipts)
 	})
-}
-
-// one implements way.
-func (o *once) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error) {
-	receipts := make([]connectors.Receipt, 1)
-	err := o.whole(ctx, db, connectors.Lot{Changes: []connectors.Change{c}}, receipts)
-	return receipts[0], err
 }
 
 // before tells what is there of each record.
@@ -225,8 +251,9 @@ func (t *table) same(column record.Column, there, sent *string) bool {
 	if there == nil || sent == nil {
 		return there == sent
 	}
+	c, _ := t.column(column.Name)
 	return record.Same(t.value(there, column.Name, column.Kind), t.value(sent, column.Name, column.Kind)) ||
-		strings.TrimRight(*there, " ") == strings.TrimRight(*sent, " ")
+		c.oid == oidVarchar && strings.TrimRight(*there, " ") == strings.TrimRight(*sent, " ")
 }
 
 // beside returns the table of references in the schema of the table, the name that the

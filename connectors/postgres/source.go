@@ -196,7 +196,7 @@ func (s *source) Get(ctx context.Context, columns []string, keys [][]record.Valu
 		if err := s.check(ctx, db, names(s.resource.Read), columns); err != nil {
 			return err
 		}
-		return s.lookUp(ctx, db, columns, keys, names(s.resource.Read), func(at int, texts []*string) {
+		return s.look(ctx, db, columns, keys, names(s.resource.Read), func(at int, texts []*string) {
 			row := make(record.Row, len(s.resource.Read))
 			for i, c := range s.resource.Read {
 				row[i] = s.value(texts[i], c.Name, c.Kind)

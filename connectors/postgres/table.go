@@ -22,6 +22,7 @@ type table struct {
 	indexes  []index
 	ctid     bool // rows have one: the last word in any order
 	copies   bool // COPY writes it, and as INSERT does: no view, no policies, no rules
+	counted  bool // a row that an INSERT does not count is nowhere: no view, no rules, no other tables beneath it
 }
 
 // column is one column as the server has it.
@@ -112,7 +113,7 @@ func (t *table) learn(ctx context.Context, db *pgx.Conn) error {
 		if err := db.QueryRow(ctx, "SELECT format_type($1::oid, -1), format_type($1::oid, $2::int)", f.DataTypeOID, f.TypeModifier).Scan(&c.sqlType, &c.stored); err != nil {
 			return err
 		}
-		if slices.Contains(cutting, f.DataTypeOID) {
+		if !slices.Contains(rounding, f.DataTypeOID) {
 			c.stored = c.sqlType
 		}
 		t.columns = append(t.columns, c)
@@ -124,7 +125,7 @@ func (t *table) learn(ctx context.Context, db *pgx.Conn) error {
 }
 
 func (t *table) learnTable(ctx context.Context, db *pgx.Conn) error {
-	rows, err := db.Query(ctx, `SELECT a.attname, a.attnotnull, c.relkind = 'r', c.relkind <> 'v' AND NOT c.relhasrules AND NOT row_security_active(c.oid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`, t.from())
+	rows, err := db.Query(ctx, `SELECT a.attname, a.attnotnull, c.relkind = 'r', c.relkind <> 'v' AND NOT c.relhasrules AND NOT row_security_active(c.oid), c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT (c.relkind = 'r' AND c.relhassubclass) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped`, t.from())
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (t *table) learnTable(ctx context.Context, db *pgx.Conn) error {
 	for rows.Next() {
 		var name string
 		var notNull bool
-		if err := rows.Scan(&name, &notNull, &t.ctid, &t.copies); err != nil {
+		if err := rows.Scan(&name, &notNull, &t.ctid, &t.copies, &t.counted); err != nil {
 			return err
 		}
 		for i := range t.columns {
@@ -182,12 +183,13 @@ const (
 	oidOid, oidFloat4, oidFloat8          = 26, 700, 701
 	oidDate, oidTimestamp, oidTimestamptz = 1082, 1114, 1184
 	oidNumeric                            = 1700
-	oidChar, oidVarchar                   = 1042, 1043
-	oidBit, oidVarbit                     = 1560, 1562
+	oidTimeOfDay, oidTimetz, oidInterval  = 1083, 1266, 1186
+	oidVarchar                            = 1043
 )
 
-// cutting are the types whose values a cast cuts to their length, where an INSERT refuses.
-var cutting = []uint32{oidChar, oidVarchar, oidBit, oidVarbit}
+// rounding are the types whose values an INSERT rounds to what their column says, as a
+// cast does. A cast to the length of any other cuts, where an INSERT refuses.
+var rounding = []uint32{oidNumeric, oidTimestamp, oidTimestamptz, oidTimeOfDay, oidTimetz, oidInterval}
 
 // value makes a value of a column's text: of the kind wanted where that is exact.
 func (t *table) value(text *string, name string, want record.Kind) record.Value {
@@ -327,6 +329,49 @@ func (t *table) lookUp(ctx context.Context, db *pgx.Conn, columns []string, keys
 		found(int(n)-1, texts)
 	}
 	return rows.Err()
+}
+
+// look is lookUp outside of a transaction. A key that no value of its columns can be, as
+// A-1 is no number, finds nothing, and the others are found all the same.
+func (t *table) look(ctx context.Context, db *pgx.Conn, columns []string, keys [][]record.Value, selected []string, found func(at int, texts []*string)) error {
+	type row struct {
+		at    int
+		texts []*string
+	}
+	var rows []row
+	err := t.lookUp(ctx, db, columns, keys, selected, func(at int, texts []*string) { rows = append(rows, row{at, slices.Clone(texts)}) })
+	switch n := len(keys); {
+	case err == nil:
+		for _, r := range rows {
+			found(r.at, r.texts)
+		}
+		return nil
+	case !refusal(err):
+		return err
+	case n > 1:
+		if err := t.look(ctx, db, columns, keys[:n/2], selected, found); err != nil {
+			return err
+		}
+		return t.look(ctx, db, columns, keys[n/2:], selected, func(at int, texts []*string) { found(at+n/2, texts) })
+	}
+	if possible, asked := t.possible(ctx, db, columns, keys[0]); asked != nil || !possible {
+		return asked
+	}
+	return err // it is about the row that was found
+}
+
+// possible reports whether columns can hold a key.
+func (t *table) possible(ctx context.Context, db *pgx.Conn, columns []string, key []record.Value) (bool, error) {
+	args, casts := make([]any, len(columns)), make([]string, len(columns))
+	for i, name := range columns {
+		c, _ := t.column(name)
+		args[i], casts[i] = t.text(key[i], name), fmt.Sprintf("$%d::text::%s", i+1, c.sqlType)
+	}
+	_, err := db.Exec(ctx, "SELECT "+strings.Join(casts, ", "), args...)
+	if refusal(err) {
+		return false, nil
+	}
+	return true, err
 }
 
 func (t *table) plainFrom() string {

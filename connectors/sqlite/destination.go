@@ -121,6 +121,17 @@ func exec(db *sqlitedb.Conn, sql string) error {
 	return errors.Join(err, stmt.Reset())
 }
 
+// step runs a statement that writes. What fails only then, and not when it was prepared,
+// is about the values of a row: a text that is no JSON where an index or a trigger of the
+// table reads it as such.
+func step(stmt *sqlitedb.Stmt) (bool, error) {
+	more, err := stmt.Step()
+	if sqlitedb.ErrCode(err).ToPrimary() == sqlitedb.ResultError {
+		err = fmt.Errorf("%w: %w", errRow, err)
+	}
+	return more, err
+}
+
 // refusal reports whether err is about one row, not about the database.
 func refusal(err error) bool {
 	code := sqlitedb.ErrCode(err).ToPrimary()
@@ -206,7 +217,10 @@ func (d *destination) insert(db *sqlitedb.Conn, changes []connectors.Change) err
 			at++
 		}
 	}
-	_, err = stmt.Step()
+	_, err = step(stmt)
+	if err == nil && d.counted && db.Changes() != len(changes) {
+		err = errRow
+	}
 	return errors.Join(err, stmt.Reset())
 }
 
@@ -264,7 +278,7 @@ func refused(err error) connectors.Receipt {
 // wordsOf is SQLite's own sentence, without what the driver says before it.
 func wordsOf(err error) string {
 	words := err.Error()
-	for _, before := range []string{"sqlite: ", "step: ", "prepare: ", "constraint failed: "} {
+	for _, before := range []string{errRow.Error() + ": ", "sqlite: ", "step: ", "prepare: ", "constraint failed: ", "SQL logic error: "} {
 		words = strings.TrimPrefix(words, before)
 	}
 	return words
@@ -339,12 +353,15 @@ func (d *destination) create(db *sqlitedb.Conn, c connectors.Change) (connectors
 		d.bind(stmt, k+1, d.resource.Write[i].Name, c.Values[i])
 	}
 	receipt := connectors.Receipt{Status: connectors.Applied}
-	more, err := stmt.Step()
+	more, err := step(stmt)
 	if err == nil && more {
 		for i := range d.resource.Returning {
 			receipt.Row = append(receipt.Row, rawValue(stmt, i))
 		}
-		_, err = stmt.Step()
+		_, err = step(stmt)
+	}
+	if err == nil && d.counted && db.Changes() == 0 {
+		receipt = connectors.LeftOut()
 	}
 	return receipt, errors.Join(err, stmt.Reset())
 }
@@ -365,7 +382,7 @@ func (d *destination) change(db *sqlitedb.Conn, c connectors.Change, query strin
 	for i, v := range c.Key {
 		d.bind(stmt, len(values)+i+1, d.resource.WriteKey[i], v)
 	}
-	_, err = stmt.Step()
+	_, err = step(stmt)
 	if err := errors.Join(err, stmt.Reset()); err != nil {
 		return connectors.Receipt{}, err
 	}

@@ -56,6 +56,25 @@ func (o *once) Added(ctx context.Context, changes []connectors.Change) (before [
 
 // whole implements way.
 func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
+	return o.add(db, lot, receipts, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
+		return o.d.whole(db, fresh, receipts)
+	})
+}
+
+// one implements way.
+func (o *once) one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error) {
+	receipts := make([]connectors.Receipt, 1)
+	err := o.add(db, connectors.Lot{Changes: []connectors.Change{c}}, receipts, func(fresh connectors.Lot, receipts []connectors.Receipt) (err error) {
+		for i, c := range fresh.Changes {
+			receipts[i], err = o.d.one(db, c)
+		}
+		return err
+	})
+	return receipts[0], err
+}
+
+// add adds what was not added before, and notes it.
+func (o *once) add(db *sqlitedb.Conn, lot connectors.Lot, receipts []connectors.Receipt, add func(connectors.Lot, []connectors.Receipt) error) error {
 	before, err := o.before(db, lot.Changes)
 	if err != nil {
 		return err
@@ -64,15 +83,8 @@ func (o *once) whole(db *sqlitedb.Conn, lot connectors.Lot, receipts []connector
 		if err := o.note(db, fresh.Changes); err != nil {
 			return err
 		}
-		return o.d.whole(db, fresh, receipts)
+		return add(fresh, receipts)
 	})
-}
-
-// one implements way.
-func (o *once) one(db *sqlitedb.Conn, c connectors.Change) (connectors.Receipt, error) {
-	receipts := make([]connectors.Receipt, 1)
-	err := o.whole(db, connectors.Lot{Changes: []connectors.Change{c}}, receipts)
-	return receipts[0], err
 }
 
 // before tells what is there of each record.
@@ -110,7 +122,7 @@ func (o *once) beside(db *sqlitedb.Conn) (addedTo string, there bool, err error)
 	if err := exec(db, wideCache); err != nil {
 		return "", false, err
 	}
-	const find = " WHERE name = ? COLLATE NOCASE"
+	const find = " WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE"
 	schema, table := o.schema(), o.d.settings().Table
 	addedTo, _, err = o.text(db, "SELECT name FROM "+schema+"sqlite_schema"+find, table[strings.LastIndex(table, ".")+1:])
 	if err == nil {

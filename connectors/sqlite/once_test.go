@@ -29,7 +29,7 @@ func TestOnce(t *testing.T) {
 func TestOnceElsewhere(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/erp.db"
-	db := script(t, path, "CREATE TABLE Movements (code TEXT); CREATE TABLE archive (code TEXT)")
+	db := script(t, path, "CREATE TABLE x (a); CREATE TRIGGER MOVEMENTS AFTER INSERT ON x BEGIN SELECT 1; END; CREATE TABLE Movements (code TEXT); CREATE TABLE archive (code TEXT)")
 	for _, x := range []struct {
 		table string
 		want  connectors.Status
@@ -41,6 +41,9 @@ func TestOnceElsewhere(t *testing.T) {
 		if err != nil || receipts[0].Status != x.want {
 			t.Errorf("%s: %+v, %v", x.table, receipts, err)
 		}
+	}
+	if got := text(t, db, "SELECT group_concat(added_to, ' ') FROM headgate_reference"); got != "Movements archive" {
+		t.Errorf("added to: %s", got)
 	}
 	if got := text(t, db, "SELECT (SELECT count(*) FROM movements) || ' ' || (SELECT count(*) FROM archive)"); got != "1 1" {
 		t.Errorf("movements and archive: %s", got)

@@ -27,6 +27,7 @@ type table struct {
 	textual  map[string]bool // columns of TEXT affinity
 	ordered  map[string]bool // columns that begin an index in the order of their bytes
 	rowid    bool            // it has one: the last word in any order
+	counted  bool            // a row that an INSERT does not count is nowhere: it is no view
 }
 
 func newTable(c *connector, r connectors.Resource) table {
@@ -110,11 +111,31 @@ func (t *table) learn(db *sqlitedb.Conn) error {
 	if err := errors.Join(t.affinities(db), t.orders(db)); err != nil {
 		return err
 	}
+	if t.counted, err = t.isTable(db); err != nil {
+		return err
+	}
 	probe, _, err := db.PrepareTransient("SELECT rowid FROM " + t.from() + " LIMIT 0")
 	if t.rowid = err == nil; t.rowid {
 		return probe.Finalize()
 	}
 	return nil
+}
+
+// isTable reports whether rows are in the table itself: those of a view are where its
+// triggers put them, and those of a virtual table where its module does.
+func (t *table) isTable(db *sqlitedb.Conn) (is bool, err error) {
+	stmt, _, err := db.PrepareTransient("SELECT type = 'table' FROM pragma_table_list WHERE name = ? COLLATE NOCASE")
+	if err != nil {
+		return false, err
+	}
+	parts := strings.Split(t.settings().Table, ".")
+	stmt.BindText(1, parts[len(parts)-1])
+	if found, stepped := stmt.Step(); stepped != nil {
+		err = stepped
+	} else {
+		is = found && stmt.ColumnBool(0)
+	}
+	return is, errors.Join(err, stmt.Finalize())
 }
 
 // affinities notes the columns that keep numbers as texts (SQLite, "Datatypes", 3.1).
