@@ -26,42 +26,77 @@ type destination struct {
 var errRow = errors.New("a row was refused")
 
 // Apply implements connectors.Destination. The lot is tried as a whole; when a row
-// is refused, the rows are tried one by one, each in a savepoint; and when that comes
-// only when the transaction ends, in halves, each in a transaction of its own.
+// is refused, in halves, each in a savepoint, until that is alone; and when it is only
+// when the transaction ends, each half in a transaction of its own.
 func (d *destination) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
-	return d.apply(ctx, lot, d)
+	return d.apply(ctx, lot, d.whole)
 }
 
-func (d *destination) apply(ctx context.Context, lot connectors.Lot, w way) ([]connectors.Receipt, error) {
+func (d *destination) apply(ctx context.Context, lot connectors.Lot, whole way) ([]connectors.Receipt, error) {
 	receipts := make([]connectors.Receipt, len(lot.Changes))
 	err := d.with(ctx, &d.writing, "write "+d.name(), func(ctx context.Context, db *pgx.Conn) error {
 		if err := d.check(ctx, db, names(d.resource.Write), d.resource.WriteKey, d.resource.Returning); err != nil {
 			return err
 		}
-		err := d.transaction(ctx, db, receipts, func() error { return w.whole(ctx, db, lot, receipts) })
+		err := d.transaction(ctx, db, receipts, func() error { return whole(ctx, db, lot, receipts) })
 		if err == nil || !refusal(err) {
 			return err
 		}
-		return d.apart(ctx, db, lot, receipts, w)
+		return d.apart(ctx, db, lot, receipts, whole)
 	})
 	return receipts, err
 }
 
 // apart applies a lot of which a row is refused, so that the others stay.
-func (d *destination) apart(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, w way) error {
-	err := d.transaction(ctx, db, receipts, func() error { return single(ctx, db, lot, receipts, w) })
+func (d *destination) apart(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, whole way) error {
+	err := d.transaction(ctx, db, receipts, func() error { return parts(ctx, db, lot, receipts, whole) })
 	if !refusal(err) {
 		return err
 	}
-	n := len(lot.Changes)
-	if n == 1 {
+	if len(receipts) == 1 {
 		receipts[0] = refused(err)
 		return nil
 	}
-	if err := d.apart(ctx, db, connectors.Lot{Changes: lot.Changes[:n/2]}, receipts[:n/2], w); err != nil {
+	return halves(lot, receipts, func(half connectors.Lot, receipts []connectors.Receipt) error {
+		return d.apart(ctx, db, half, receipts, whole)
+	})
+}
+
+// parts applies a lot in a savepoint, and when a row of it is refused, its halves: each
+// takes as many round trips as a whole lot, and a row as many as all the others.
+func parts(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, whole way) error {
+	if _, err := db.Exec(ctx, "SAVEPOINT part"); err != nil {
 		return err
 	}
-	return d.apart(ctx, db, connectors.Lot{Changes: lot.Changes[n/2:]}, receipts[n/2:], w)
+	if err := whole(ctx, db, lot, receipts); refusal(err) {
+		if _, err := db.Exec(ctx, "ROLLBACK TO SAVEPOINT part"); err != nil {
+			return err
+		}
+		if len(receipts) > 1 {
+			err = halves(lot, receipts, func(half connectors.Lot, receipts []connectors.Receipt) error {
+				return parts(ctx, db, half, receipts, whole)
+			})
+			if err != nil {
+				return err
+			}
+		} else if receipts[0].Status != connectors.Refused { // no error said so
+			receipts[0] = refused(err)
+		}
+	} else if err != nil {
+		return err
+	}
+	_, err := db.Exec(ctx, "RELEASE SAVEPOINT part")
+	return err
+}
+
+// halves applies the halves of a lot, which have no receipts yet.
+func halves(lot connectors.Lot, receipts []connectors.Receipt, apply func(connectors.Lot, []connectors.Receipt) error) error {
+	clear(receipts)
+	n := len(receipts) / 2
+	if err := apply(connectors.Lot{Changes: lot.Changes[:n]}, receipts[:n]); err != nil {
+		return err
+	}
+	return apply(connectors.Lot{Changes: lot.Changes[n:]}, receipts[n:])
 }
 
 // transaction runs f in one transaction. When it fails nothing was done, but for a
@@ -119,6 +154,10 @@ var notOfRows = []string{
 func againstCheck(e *pgconn.PgError) bool {
 	return e.Code == "44000" || e.Code == "42501" && e.Routine == "ExecWithCheckOptions"
 }
+
+// way is how all changes of a lot are applied. errRow is the error where a row is refused
+// without one; its receipt says so then.
+type way func(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
 
 // whole applies all changes: creates of the same columns by one COPY, the others
 // in one pipeline.
@@ -342,38 +381,6 @@ func otherRows(op connectors.Op, n int64) connectors.Receipt {
 		return connectors.Receipt{Status: connectors.Refused, Code: "missing_row", Words: "the row is not there any more"}
 	}
 	return connectors.Receipt{Status: connectors.Refused, Code: "ambiguous", Words: fmt.Sprintf("the key finds %d rows", n)}
-}
-
-// one implements way.
-func (d *destination) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error) {
-	query, args := d.statement(c)
-	return d.receipt(c, func() (pgx.Rows, error) { return db.Query(ctx, query, args...) })
-}
-
-// single applies each change in a savepoint: a bad row is refused, the others stay.
-func single(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, w way) error {
-	for i, c := range lot.Changes {
-		if _, err := db.Exec(ctx, "SAVEPOINT change"); err != nil {
-			return err
-		}
-		receipt, err := w.one(ctx, db, c)
-		if err != nil && !refusal(err) {
-			return err
-		}
-		if err != nil {
-			receipt = refused(err)
-		}
-		if receipt.Status == connectors.Refused {
-			if _, err := db.Exec(ctx, "ROLLBACK TO SAVEPOINT change"); err != nil {
-				return err
-			}
-		}
-		if _, err := db.Exec(ctx, "RELEASE SAVEPOINT change"); err != nil {
-			return err
-		}
-		receipts[i] = receipt
-	}
-	return nil
 }
 
 // refused is a refusal in the server's words; its detail may show other records and

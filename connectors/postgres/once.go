@@ -14,12 +14,6 @@ import (
 	"headgate/engine/record"
 )
 
-// way is how a lot is applied, and one change of it.
-type way interface {
-	whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error
-	one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error)
-}
-
 // once adds each record to its table once. Whether it is there is told by its reference:
 // in the column for it, or in a table beside, written by the same transaction.
 type once struct{ d *destination }
@@ -35,7 +29,7 @@ func (o *once) Probe(ctx context.Context) (bool, error) {
 
 // Apply implements connectors.Destination.
 func (o *once) Apply(ctx context.Context, lot connectors.Lot) ([]connectors.Receipt, error) {
-	return o.d.apply(ctx, lot, o)
+	return o.d.apply(ctx, lot, o.whole)
 }
 
 // Added implements connectors.AddedBefore.
@@ -64,27 +58,8 @@ func (o *once) Added(ctx context.Context, changes []connectors.Change) (before [
 	return before, err
 }
 
-// whole implements way.
+// whole adds what was not added before, and notes it.
 func (o *once) whole(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt) error {
-	return o.add(ctx, db, lot, receipts, func(fresh connectors.Lot, receipts []connectors.Receipt) error {
-		return o.d.whole(ctx, db, fresh, receipts)
-	})
-}
-
-// one implements way.
-func (o *once) one(ctx context.Context, db *pgx.Conn, c connectors.Change) (connectors.Receipt, error) {
-	receipts := make([]connectors.Receipt, 1)
-	err := o.add(ctx, db, connectors.Lot{Changes: []connectors.Change{c}}, receipts, func(fresh connectors.Lot, receipts []connectors.Receipt) (err error) {
-		for i, c := range fresh.Changes {
-			receipts[i], err = o.d.one(ctx, db, c)
-		}
-		return err
-	})
-	return receipts[0], err
-}
-
-// add adds what was not added before, and notes it.
-func (o *once) add(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receipts []connectors.Receipt, add func(connectors.Lot, []connectors.Receipt) error) error {
 	before, err := o.before(ctx, db, lot.Changes)
 	if err != nil {
 		return err
@@ -93,7 +68,7 @@ func (o *once) add(ctx context.Context, db *pgx.Conn, lot connectors.Lot, receip
 		if err := o.note(ctx, db, fresh.Changes); err != nil {
 			return classify("note in "+connectors.ReferenceTable+" what is added to "+o.d.name(), err) // it is no row's fault
 		}
-		return add(fresh, receipts)
+		return o.d.whole(ctx, db, fresh, receipts)
 	})
 }
 
