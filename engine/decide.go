@@ -245,10 +245,10 @@ func (d *decider) asDelivered(it *item) bool {
 	if it.stopped() || !e.Delivered {
 		return false
 	}
-	if e.Shape != d.shape { // other columns are no news of a record that is never written again
-		return d.appendOnly && d.sameThen(e, it)
+	if e.Shape == d.shape && e.Fingerprint == it.print {
+		return true
 	}
-	return e.Fingerprint == it.print
+	return d.appendOnly && d.sameThen(e, it)
 }
 
 // older reports whether a newer version was delivered: it is never overwritten.

@@ -35,33 +35,41 @@ func (r *run) knowShapes() {
 		return
 	}
 	now := updatedColumns(r.own)
+	if !slices.ContainsFunc(r.header.Shapes, func(s Shape) bool { return s.Shape == r.shape }) {
+		r.header.Shapes = append(slices.Clone(r.header.Shapes), Shape{r.shape, now}) // the header of before may be shared
+	}
 	r.shapes = make(map[record.Hash][]int, len(r.header.Shapes))
-	known := false
 	for _, s := range r.header.Shapes {
-		known = known || s.Shape == r.shape
 		at := make([]int, len(now))
 		for k, name := range now {
 			at[k] = slices.Index(s.Columns, name)
 		}
 		r.shapes[s.Shape] = at
 	}
-	if !known { // the header of before may be shared
-		r.header.Shapes = append(slices.Clone(r.header.Shapes), Shape{r.shape, now})
-	}
 }
 
-// sameThen reports whether a record of another shape has what it had when it was
-// delivered, in the columns that were written then and are now. That there are others is
-// no change of it.
+// sameThen reports whether a record has what it had when it was delivered, in the columns
+// that were written then and are now: that there are others is no change of it, nor is a
+// null that an update would leave.
 func (r *run) sameThen(e *Entry, it *item) bool {
 	at, ok := r.shapes[e.Shape]
 	if !ok {
 		return e.Stopped.IsZero()
 	}
-	for k, then := range at {
-		if then >= 0 && then < len(e.Hashes) && e.Hashes[then] != it.hashes[k] {
+	k, otherwise := -1, e.Shape != r.shape // what else than a change the fingerprint may differ for
+	for c, update := range r.own.Update {
+		if !update {
+			continue
+		}
+		k++
+		then := at[k]
+		if then < 0 || then >= len(e.Hashes) || e.Hashes[then] == it.hashes[k] {
+			continue
+		}
+		if !it.values[c].IsNull() || !r.own.KeepOnNull[c] {
 			return false
 		}
+		otherwise = true
 	}
-	return true
+	return otherwise
 }
