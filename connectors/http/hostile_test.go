@@ -81,8 +81,8 @@ func TestHostile(t *testing.T) {
 			}
 			_ = z.Close()
 		}}, connectors.Broken, "too_large", "longer", 0},
-		"never answers": {reading{timeout: 50 * time.Millisecond, handler: func(_ nethttp.ResponseWriter, r *nethttp.Request) { <-r.Context().Done() }}, connectors.Unclear, "timeout", "deadline", 0},
-		"drips": {reading{timeout: 100 * time.Millisecond, handler: func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		"never answers": {reading{timeout: time.Second, handler: func(_ nethttp.ResponseWriter, r *nethttp.Request) { <-r.Context().Done() }}, connectors.Unclear, "timeout", "deadline", 0},
+		"drips": {reading{timeout: time.Second, handler: func(w nethttp.ResponseWriter, r *nethttp.Request) {
 			_, _ = w.Write([]byte("{"))
 			w.(nethttp.Flusher).Flush()
 			<-r.Context().Done()
